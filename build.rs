@@ -1,0 +1,42 @@
+//! Compiles the protocol files with protox, so that no `protoc` is needed.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let public = protox::compile(
+        [
+            "corndogs/v1alpha1/corndogs.proto",
+            "corndogs/cluster/v1alpha1/cluster.proto",
+        ],
+        ["proto"],
+    )?;
+    std::fs::write(
+        out.join("public.bin"),
+        prost_bytes(&public),
+    )?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .btree_map(".")
+        .compile_fds(public)?;
+    let durable = protox::compile(
+        [
+            "corndogs/durable/v1/log.proto",
+            "corndogs/durable/v1/snapshot.proto",
+        ],
+        ["proto"],
+    )?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .build_client(false)
+        .build_server(false)
+        .compile_fds(durable)?;
+    Ok(())
+}
+
+/// The descriptors that gRPC reflection serves.
+fn prost_bytes(descriptors: &impl prost::Message) -> Vec<u8> {
+    descriptors.encode_to_vec()
+}

@@ -1,0 +1,4 @@
+//! Corndogs.
+pub mod proto;
+pub mod queue;
+pub mod store;

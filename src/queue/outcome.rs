@@ -1,0 +1,64 @@
+//! What a command came to. Refusals are outcomes too: the same on every node.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::store::record::{Deadline, Name, Task};
+
+/// The answer to one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Submit, claim, update and cancel: the task as it is now, or nothing to act on.
+    Task(Option<Arc<Task>>),
+    /// Complete: the completed task, or nothing to act on, and what was submitted with it.
+    Completed {
+        /// The archived task.
+        task: Option<Arc<Task>>,
+        /// The task that was submitted in the same step.
+        next_task: Option<Arc<Task>>,
+    },
+    /// One step of a clean-up.
+    TimedOut {
+        /// How many tasks it timed out.
+        tasks: u64,
+        /// Where the next step starts; none when nothing that is due is left.
+        resume: Option<Deadline>,
+    },
+    /// One step of forgetting the archive.
+    Expired {
+        /// How many tasks it forgot.
+        tasks: u64,
+        /// Whether older tasks than asked for are left.
+        more: bool,
+    },
+    /// Nothing was changed, for a reason.
+    Refused(Refusal),
+}
+
+/// Why a command changed nothing, where the contract wants an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The lease is another one by now.
+    #[error("task {uuid} is at attempt {attempt}, held by worker {worker:?}: this lease is over")]
+    StaleAttempt {
+        /// The task.
+        uuid: Uuid,
+        /// Its attempt now.
+        attempt: i64,
+        /// Who claimed it last.
+        worker: Name,
+    },
+    /// The uuid was used before, by another request.
+    #[error("a task with uuid {uuid} exists already, from another request")]
+    UuidTaken {
+        /// The uuid.
+        uuid: Uuid,
+    },
+    /// A log entry of a newer version, or of a broken one.
+    #[error("this command can't be read: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}

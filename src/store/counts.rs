@@ -1,0 +1,86 @@
+//! Live tasks counted by queue and state: kept with each change, never counted.
+
+use std::collections::BTreeMap;
+
+use super::record::Name;
+
+/// The counts of all queues that hold live tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    queues: BTreeMap<Name, QueueCounts>,
+    total: u64,
+}
+
+/// The counts of one queue. None of them is 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Live tasks in the queue.
+    pub total: u64,
+    /// Live tasks by state.
+    pub states: BTreeMap<Name, u64>,
+}
+
+impl Counts {
+    /// Live tasks in all queues.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Live tasks in one queue and state.
+    pub fn of(&self, queue: &str, state: &str) -> u64 {
+        let states = self.queues.get(queue).map(|queue| &queue.states);
+        states.and_then(|states| states.get(state)).copied().unwrap_or(0)
+    }
+
+    /// One queue, if it holds live tasks.
+    pub fn queue(&self, queue: &str) -> Option<&QueueCounts> {
+        self.queues.get(queue)
+    }
+
+    /// All queues that hold live tasks, by name.
+    pub fn queues(&self) -> impl Iterator<Item = (&Name, &QueueCounts)> {
+        self.queues.iter()
+    }
+
+    /// Counts `tasks` more in a queue and state.
+    pub fn add(&mut self, queue: &Name, state: &Name, tasks: u64) {
+        if tasks == 0 {
+            return;
+        }
+        self.total += tasks;
+        if let Some(counts) = self.queues.get_mut(queue) {
+            counts.total += tasks;
+            match counts.states.get_mut(state) {
+                Some(count) => *count += tasks,
+                None => drop(counts.states.insert(state.clone(), tasks)),
+            }
+            return;
+        }
+        let states = BTreeMap::from([(state.clone(), tasks)]);
+        let counts = QueueCounts { total: tasks, states };
+        self.queues.insert(queue.clone(), counts);
+    }
+
+    /// Counts one task less in a queue and state; what falls to 0 is no longer listed.
+    ///
+    /// Returns whether there was one.
+    #[must_use]
+    pub fn subtract(&mut self, queue: &str, state: &str) -> bool {
+        let Some(counts) = self.queues.get_mut(queue) else {
+            return false;
+        };
+        let Some(count) = counts.states.get_mut(state) else {
+            return false;
+        };
+        *count -= 1;
+        if *count == 0 {
+            counts.states.remove(state);
+        }
+        counts.total -= 1;
+        if counts.total == 0 {
+            self.queues.remove(queue);
+        }
+        self.total -= 1;
+        true
+    }
+}

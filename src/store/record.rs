@@ -1,0 +1,172 @@
+//! The rows that the store keeps.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// A queue, state or worker: shared, since a task passes its names on unchanged.
+pub type Name = Arc<str>;
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+/// A task as it is kept, live or archived. An archived task has no payload.
+///
+/// Immutable: a change is a new row, and both rows' hashes go into the state hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Identifies the task for ever.
+    pub uuid: Uuid,
+    /// The order of arrival, unique among tasks.
+    pub seq: u64,
+    /// The queue it was submitted to; never changes.
+    pub queue: Name,
+    /// The state it is in.
+    pub current_state: Name,
+    /// The state it goes to when it is claimed or times out.
+    pub auto_target_state: Name,
+    /// Nanoseconds since 1970.
+    pub submit_time_ns: i64,
+    /// Nanoseconds since 1970, never decreasing.
+    pub update_time_ns: i64,
+    /// Seconds after `update_time_ns`; 0 means none.
+    pub timeout_s: i64,
+    /// The higher, the earlier it is claimed.
+    pub priority: i64,
+    /// The client's own bytes.
+    pub payload: Bytes,
+    /// How often it was claimed: the fencing token of its lease.
+    pub attempt: i64,
+    /// Who claimed it last; empty if nobody said.
+    pub worker: Name,
+    /// The timeout in seconds that each claim starts with; 0 means none.
+    pub claim_timeout_s: i64,
+    /// Identifies the submit request of a client-chosen uuid; 0 where the server chose it.
+    pub request_digest: u128,
+}
+
+impl Task {
+    /// Where the task stands among those of its queue and state.
+    pub fn place(&self) -> Place {
+        Place {
+            inverted_priority: !self.priority,
+            submit_time_ns: self.submit_time_ns,
+            seq: self.seq,
+        }
+    }
+
+    /// When its timeout passes; none where no timeout runs or the sum overflows.
+    pub fn deadline(&self) -> Option<Deadline> {
+        if self.timeout_s <= 0 {
+            return None;
+        }
+        let timeout_ns = self.timeout_s.checked_mul(NS_PER_S)?;
+        let at_ns = self.update_time_ns.checked_add(timeout_ns)?;
+        Some(Deadline { at_ns, seq: self.seq })
+    }
+
+    /// This row's share of the state hash (XXH3 over all fields).
+    ///
+    /// The same on every machine and in every version: fields are hashed in a
+    /// fixed order, numbers as little-endian bytes, names with their length.
+    pub fn hash(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        hasher.update(self.uuid.as_bytes());
+        let numbers = [
+            self.seq as i64,
+            self.submit_time_ns,
+            self.update_time_ns,
+            self.timeout_s,
+            self.priority,
+            self.attempt,
+            self.claim_timeout_s,
+            xxh3_64(&self.payload) as i64,
+        ];
+        for number in numbers {
+            hasher.update(&number.to_le_bytes());
+        }
+        hasher.update(&self.request_digest.to_le_bytes());
+        let names = [
+            &self.queue,
+            &self.current_state,
+            &self.auto_target_state,
+            &self.worker,
+        ];
+        for name in names {
+            hasher.update(&(name.len() as u32).to_le_bytes());
+            hasher.update(name.as_bytes());
+        }
+        hasher.digest()
+    }
+}
+
+/// The order in which the tasks of one queue and state are claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// `!priority`: the highest priority comes first, and none overflows.
+    pub inverted_priority: i64,
+    /// Nanoseconds since 1970.
+    pub submit_time_ns: i64,
+    /// The order of arrival.
+    pub seq: u64,
+}
+
+/// The order in which tasks time out. Due when `at_ns` lies before the clean-up's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    /// Nanoseconds since 1970.
+    pub at_ns: i64,
+    /// The order of arrival.
+    pub seq: u64,
+}
+
+/// The tasks that one log entry archived: the archive is forgotten by buckets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bucket {
+    /// The replicated clock when they were archived, nanoseconds since 1970.
+    pub archived_ns: i64,
+    /// The sum of their hashes, so that forgetting them reads none.
+    pub hash_sum: u64,
+    /// Who they are.
+    pub uuids: Vec<Uuid>,
+}
+
+/// What happened since the beginning. Counts tasks, not calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Tasks put in.
+    pub submitted: u64,
+    /// Tasks that ended as `completed`.
+    pub completed: u64,
+    /// Tasks that ended as `canceled`.
+    pub canceled: u64,
+    /// Timeouts that passed; one task may time out many times.
+    pub timed_out: u64,
+}
+
+/// How far the log is applied. Log id and membership are opaque here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The log index, 0 before the first entry.
+    pub index: u64,
+    /// The raft layer's encoding of the log id; empty before the first entry.
+    pub log_id: Bytes,
+    /// The raft layer's encoding of the membership; empty before the first one.
+    pub membership: Bytes,
+}
+
+/// The part of the state that is not rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// How far the log is applied.
+    pub position: Position,
+    /// The replicated clock, nanoseconds since 1970; never goes back.
+    pub clock_ns: i64,
+    /// The number that the next submitted task gets.
+    pub next_seq: u64,
+    /// What happened since the beginning.
+    pub totals: Totals,
+    /// The wrapping sum of the hashes of all rows, live and archived.
+    pub state_hash: u64,
+}

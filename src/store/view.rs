@@ -1,0 +1,103 @@
+//! What the pure machine reads and writes: the state, behind two traits.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::StoreError;
+use super::counts::Counts;
+use super::record::{Bucket, Deadline, Header, Task};
+
+/// Answers of a store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The state as of the last recorded change.
+///
+/// Implemented in memory ([`super::memory::MemoryStore`], for tests and as the
+/// plain statement of what is meant) and over the checkpoint ([`super::Store`]).
+/// One suite holds for both.
+pub trait View {
+    /// The live task of that uuid.
+    fn live(&self, uuid: Uuid) -> Result<Option<Arc<Task>>>;
+
+    /// The archived task of that uuid, without its payload.
+    fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>>;
+
+    /// The live task that stands first in that queue and state.
+    fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>>;
+
+    /// The live task whose deadline comes next after `after`, or the first one.
+    fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>>;
+
+    /// The oldest bucket of the archive that comes after the log index `after`.
+    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>>;
+
+    /// Live tasks by queue and state.
+    fn counts(&self) -> &Counts;
+
+    /// Clock, next sequence number, totals, hash and position.
+    fn header(&self) -> &Header;
+}
+
+/// One change of the state; the store keeps rows, indexes, counts, totals and hash in step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new live task. Its `seq` is the header's `next_seq`, which goes up by one.
+    Submit(Arc<Task>),
+    /// A live task got new fields: a claim or an update.
+    Replace {
+        /// The row as the view gave it.
+        before: Arc<Task>,
+        /// The row that takes its place.
+        after: Arc<Task>,
+    },
+    /// A live task timed out.
+    TimeOut {
+        /// The row as the view gave it.
+        before: Arc<Task>,
+        /// The row that takes its place.
+        after: Arc<Task>,
+    },
+    /// A live task ended as completed and goes to the archive.
+    Complete {
+        /// The row as the view gave it.
+        before: Arc<Task>,
+        /// The archived row, without payload.
+        after: Arc<Task>,
+    },
+    /// A live task ended as canceled and goes to the archive.
+    Cancel {
+        /// The row as the view gave it.
+        before: Arc<Task>,
+        /// The archived row, without payload.
+        after: Arc<Task>,
+    },
+    /// A bucket of the archive is forgotten, with all its tasks.
+    Expire {
+        /// The bucket's log index.
+        index: u64,
+        /// The bucket as the view gave it.
+        bucket: Bucket,
+    },
+}
+
+/// A view that takes changes.
+///
+/// Entries come whole: [`Changes::begin_entry`], any number of
+/// [`Changes::record`], [`Changes::end_entry`].
+pub trait Changes: View {
+    /// Moves the clock to `max(clock, now_ns)` and returns it.
+    fn begin_entry(&mut self, now_ns: i64) -> i64;
+
+    /// Makes one change visible to the view.
+    ///
+    /// # Errors
+    /// If what is stored can't be read; the node must stop then.
+    fn record(&mut self, change: Change) -> Result<()>;
+
+    /// Closes an entry: its archived tasks become one bucket, `position` is what is applied.
+    ///
+    /// # Errors
+    /// If what is stored can't be read; the node must stop then.
+    fn end_entry(&mut self, position: super::record::Position) -> Result<()>;
+}
