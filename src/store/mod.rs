@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub mod counts;
+pub mod directory;
 pub mod record;
 pub mod view;
 
