@@ -10,7 +10,6 @@ use crate::node::Node;
 use crate::proto::cluster::cluster_service_server::ClusterService;
 use crate::proto::cluster::*;
 use crate::raft::Role;
-use crate::store::View;
 
 /// Serves operators from a node.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Node;
 use super::health::Health;
 use crate::raft::Status;
+use crate::store::View;
 
 const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -24,7 +25,7 @@ pub async fn watch_raft(node: Node) {
         match unready(&status, first_target) {
             Some(what) => node.health.set(Health::Starting(what)),
             None if matches!(node.health.get(), Health::Starting(_)) => {
-                let replicated_ns = node.store.lock().clock_ns();
+                let replicated_ns = node.store.lock().header().clock_ns;
                 node.clock.observe(replicated_ns);
                 node.health.set(Health::Ready);
                 tracing::info!(term = status.term, leader = status.leader, "ready");

@@ -148,7 +148,7 @@ async fn propose_group(raft: &Raft, clock: &Clock, proposals: Vec<Proposal>) {
     let on_done = move |result| {
         answer(waiters, result);
         // The proposer waits for this; if it is gone, nobody is left to tell.
-        drop(finished.send(()));
+        let _ = finished.send(());
     };
     // A node that has stopped drops `on_done`, and with it every waiter's sender.
     if raft.propose(&group, on_done).await.is_ok() {

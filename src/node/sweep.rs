@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::{Node, NodeError};
 use crate::proto::durable::{self, command::Kind};
 use crate::queue::Outcome;
-use crate::store::View;
 
 /// Tasks that one log entry looks at: bounds how long one entry is applied.
 const STEP: u32 = 1000;

@@ -21,6 +21,10 @@ fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("log record: {what}"))
 }
 
+fn read_u64(r: &mut impl Read) -> Result<u64, io::Error> {
+    <u64 as Decode>::decode(r)
+}
+
 /// A log id in a log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredLogId(pub LogId);
@@ -37,9 +41,9 @@ impl Encode for StoredLogId {
 
 impl Decode for StoredLogId {
     fn decode<R: Read>(mut r: R) -> Result<Self, io::Error> {
-        let term = u64::decode(&mut r)?;
-        let node_id = u64::decode(&mut r)?;
-        let index = u64::decode(&mut r)?;
+        let term = read_u64(&mut r)?;
+        let node_id = read_u64(&mut r)?;
+        let index = read_u64(&mut r)?;
         let leader_id = LeaderId { term, node_id };
         Ok(Self(LogId { leader_id, index }))
     }
@@ -60,9 +64,9 @@ impl Encode for StoredVote {
 
 impl Decode for StoredVote {
     fn decode<R: Read>(mut r: R) -> Result<Self, io::Error> {
-        let term = u64::decode(&mut r)?;
-        let node_id = u64::decode(&mut r)?;
-        let committed = match u8::decode(&mut r)? {
+        let term = read_u64(&mut r)?;
+        let node_id = read_u64(&mut r)?;
+        let committed = match <u8 as Decode>::decode(&mut r)? {
             0 => false,
             1 => true,
             _ => return Err(damaged("a vote is neither committed nor not")),
@@ -100,7 +104,7 @@ impl StoredPayload {
             Some(&MEMBERSHIP) => {
                 let proto = durable::Membership::decode(self.0.slice(1..))
                     .map_err(|_| damaged("a membership can't be decoded"))?;
-                Ok(Payload::Membership(membership_from_proto(&proto)))
+                Ok(Payload::Membership(membership_from_proto(&proto)?))
             }
             _ => Err(damaged("a payload is of no known kind")),
         }
@@ -125,7 +129,7 @@ impl Encode for StoredPayload {
 
 impl Decode for StoredPayload {
     fn decode<R: Read>(mut r: R) -> Result<Self, io::Error> {
-        let length = u32::decode(&mut r)?;
+        let length = <u32 as Decode>::decode(&mut r)?;
         if length > MAX_PAYLOAD_BYTES {
             return Err(damaged("a payload's length makes no sense"));
         }
@@ -172,7 +176,7 @@ pub fn membership_from_bytes(bytes: &Bytes) -> Result<StoredMembership, io::Erro
     let proto = durable::Membership::decode(bytes.clone())
         .map_err(|_| damaged("the checkpoint's membership can't be decoded"))?;
     let log_id = proto.log_id.as_ref().map(log_id_from_proto);
-    Ok(StoredMembership::new(log_id, membership_from_proto(&proto)))
+    Ok(StoredMembership::new(log_id, membership_from_proto(&proto)?))
 }
 
 fn log_id_to_proto(log_id: &LogId) -> durable::LogId {
@@ -213,14 +217,14 @@ fn membership_to_proto(membership: &Membership) -> durable::Membership {
     }
 }
 
-fn membership_from_proto(proto: &durable::Membership) -> Membership {
+fn membership_from_proto(proto: &durable::Membership) -> Result<Membership, io::Error> {
     let voters = proto.voters.iter();
     let voters: Vec<BTreeSet<u64>> = voters.map(|set| set.ids.iter().copied().collect()).collect();
     let members = proto.members.iter();
     let nodes: BTreeMap<u64, BasicNode> = members
         .map(|member| (member.id, BasicNode::new(&member.address)))
         .collect();
-    Membership::new_with_defaults(voters, nodes)
+    Membership::new(voters, nodes).map_err(|_| damaged("a membership names a voter without address"))
 }
 
 #[cfg(test)]
@@ -247,7 +251,7 @@ mod tests {
 
         let nodes = BTreeMap::from([(1, BasicNode::new("a:1")), (2, BasicNode::new("b:2"))]);
         let voters = vec![BTreeSet::from([1, 2]), BTreeSet::from([1])];
-        let membership = Membership::new_with_defaults(voters, nodes);
+        let membership = Membership::new(voters, nodes).map_err(io::Error::other)?;
         let payloads = [
             Payload::Blank,
             Payload::Normal(Group::from_tagged(Bytes::from_static(&[Group::TAG, 8, 1]))),

@@ -112,7 +112,7 @@ impl LogStore {
         config.wal.flush_batch_wait = Some(Duration::ZERO);
         config.wal.flush_queue_max_bytes = Some(QUEUE_BYTES);
         config.log_cache_capacity = Some(CACHE_BYTES);
-        let log = RaftLog::open(Arc::new(config))?;
+        let log: RaftLog<LogTypes> = RaftLog::open(Arc::new(config))?;
         let last = log.log_state().last().map_or(0, |last| last.0.index);
         Ok(Self {
             log: Arc::new(Mutex::new(log)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
-use openraft::{OptionalSend, RaftLogReader};
+use openraft::OptionalSend;
 
 use super::codec;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};

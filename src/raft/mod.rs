@@ -4,7 +4,6 @@
 //! something that takes proposals in one order and tells when a read is fresh.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
@@ -12,7 +11,6 @@ use openraft::impls::BasicNode;
 use openraft::{Config, ReadPolicy, SnapshotPolicy};
 use openraft::async_runtime::WatchReceiver;
 use std::collections::BTreeMap;
-use tokio::sync::watch;
 
 pub mod codec;
 pub mod log;
