@@ -7,9 +7,13 @@ use std::path::PathBuf;
 
 pub mod counts;
 pub mod directory;
+pub mod ledger;
+pub mod memory;
 pub mod record;
 pub mod view;
 
+pub use ledger::Ledger;
+pub use memory::MemoryStore;
 pub use view::{Change, Changes, View};
 
 /// Why a store can't answer. Whoever meets one while applying stops the node.
@@ -36,4 +40,14 @@ pub enum StoreError {
     /// The embedded store failed.
     #[error("checkpoint: {0}")]
     Checkpoint(String),
+}
+
+impl StoreError {
+    /// What was read is not what was written, or a change does not follow on what is stored.
+    pub(crate) fn damaged(what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Damaged {
+            what: what.into(),
+            detail: detail.into(),
+        }
+    }
 }
