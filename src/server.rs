@@ -1,6 +1,6 @@
 //! Starts a node from its configuration, serves, and shuts down in order.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -12,6 +12,10 @@ use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::api::cluster::Cluster;
 use crate::api::{Defaults, Service, Translator};
@@ -57,14 +61,14 @@ pub enum ServerError {
         source: io::Error,
     },
     /// Entries between state and log are missing.
-    #[error("the log in {} starts at entry {first}, but the state ends at entry {applied}: entries are missing; restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
+    #[error("the log in {} starts at entry {first}, but the state needs entry {next}: entries are missing; restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
     Gap {
         /// Where it lies.
         path: PathBuf,
         /// The log's first entry.
         first: u64,
-        /// The state's last entry.
-        applied: u64,
+        /// The entry that the state needs next.
+        next: u64,
     },
     /// An address can't be listened on.
     #[error("can't listen on {address}: {source}")]
@@ -108,21 +112,29 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 }
 
 fn start_tracing(config: &Config) {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(config.log_level)
-        .with_writer(io::stderr);
-    // Whoever embeds the server may have its own subscriber: then that one stays.
-    let _ = match config.log_format {
-        LogFormat::Human => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    // What the libraries say at `info` is about their insides; at `debug` and below it is wanted.
+    let libraries = match config.log_level {
+        LevelFilter::INFO => LevelFilter::WARN,
+        level => level,
     };
+    let filter = Targets::new()
+        .with_default(libraries)
+        .with_target("corndogs", config.log_level);
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let layer = match config.log_format {
+        LogFormat::Human => layer.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => layer.json().boxed(),
+    };
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
+    // Whoever embeds the server may have its own subscriber: then that one stays.
+    let _ = subscriber.try_init();
 }
 
 async fn serve(config: &Config) -> Result<(), ServerError> {
     if config.cluster.is_some() {
         return Err(ServerError::Cluster);
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting\n{}", config.describe());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting with {}", config.describe());
     let fresh = Identity {
         cluster_id: clock::random_uuid(),
         node_id: SINGLE_NODE,
@@ -181,9 +193,10 @@ async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
             source,
         })?;
         let store = Store::open(&group, StoreOptions::new(log.durable_index()))?;
-        let applied = store.lock().header().position.index;
-        match log.range() {
-            Some((first, _)) if first > applied + 1 => Err(ServerError::Gap { path, first, applied }),
+        let position = store.lock().header().position.clone();
+        let next = if position.log_id.is_empty() { 0 } else { position.index + 1 };
+        match log.first_index() {
+            first if first > next => Err(ServerError::Gap { path, first, next }),
             _ => Ok((log, store)),
         }
     });

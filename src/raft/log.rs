@@ -125,13 +125,10 @@ impl LogStore {
         self.durable.subscribe()
     }
 
-    /// First and last index that can be read, if any.
-    pub fn range(&self) -> Option<(u64, u64)> {
+    /// The first index that is not purged.
+    pub fn first_index(&self) -> u64 {
         let log = self.log.lock();
-        let state = log.log_state();
-        let first = state.purged().map_or(0, |purged| purged.0.index + 1);
-        let last = state.last()?.0.index;
-        (first <= last).then_some((first, last))
+        log.log_state().purged().map_or(0, |purged| purged.0.index + 1)
     }
 
     /// Figures for operators.
