@@ -1,7 +1,8 @@
 //! The rules as scripts, a naive model beside the machine, and input that no client sends.
 
 mod malformed;
-
+mod model;
+mod property;
 mod script;
 
 use std::collections::BTreeMap;
