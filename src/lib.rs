@@ -1,4 +1,5 @@
 //! Corndogs.
+pub mod clock;
 pub mod proto;
 pub mod queue;
 pub mod store;
