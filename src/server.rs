@@ -30,7 +30,7 @@ use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
 use crate::raft::Raft;
 use crate::raft::log::LogStore;
 use crate::store::directory::{DataDir, DirectoryError, Identity};
-use crate::store::{Store, StoreError, StoreOptions, View};
+use crate::store::{self, Store, StoreError, View};
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;
@@ -192,7 +192,11 @@ async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
             path: path.clone(),
             source,
         })?;
-        let store = Store::open(&group, StoreOptions::new(log.durable_index()))?;
+        let options = store::Options {
+            durable_index: Some(log.durable_index()),
+            ..store::Options::default()
+        };
+        let store = Store::open(&group, options)?;
         let position = store.lock().header().position.clone();
         let next = if position.log_id.is_empty() { 0 } else { position.index + 1 };
         match log.first_index() {

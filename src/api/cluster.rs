@@ -48,7 +48,7 @@ impl ClusterService for Cluster {
             last_log_index: status.last_log_index,
             applied_index: header.position.index,
             snapshot_index: status.snapshot_index,
-            disk_bytes: self.node.store().disk_bytes() + self.node.raft().log().figures().disk_bytes,
+            disk_bytes: self.node.store().metrics().checkpoint_disk_bytes + self.node.raft().log().figures().disk_bytes,
             state_hash: header.state_hash,
         };
         Ok(Response::new(StatusResponse {
