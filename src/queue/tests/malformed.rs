@@ -151,3 +151,18 @@ fn a_change_that_does_not_follow_on_the_rows_is_damage() {
         );
     }
 }
+
+#[test]
+fn an_entry_that_comes_out_of_order_is_damage() {
+    let mut store = MemoryStore::new();
+    let mut end = |index| {
+        let position = Position {
+            index,
+            ..Position::default()
+        };
+        store.begin_entry(1);
+        store.end_entry(position)
+    };
+    assert!(end(2).is_ok());
+    assert!(matches!(end(1), Err(StoreError::Damaged { .. })));
+}
