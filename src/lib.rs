@@ -22,3 +22,6 @@ pub mod queue;
 pub mod raft;
 pub mod server;
 pub mod store;
+
+#[cfg(test)]
+mod directions;
