@@ -1,1 +1,7 @@
-fn main(){}
+//! The `corndogs` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    corndogs::cli::main()
+}
