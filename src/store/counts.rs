@@ -37,6 +37,17 @@ impl Counts {
         self.queues.get(queue)
     }
 
+    /// The queue's name as its live tasks share it.
+    pub fn shared_queue(&self, queue: &str) -> Option<&Name> {
+        self.queues.get_key_value(queue).map(|(name, _)| name)
+    }
+
+    /// The state's name as the queue's live tasks share it.
+    pub fn shared_state(&self, queue: &str, state: &str) -> Option<&Name> {
+        let states = &self.queues.get(queue)?.states;
+        states.get_key_value(state).map(|(name, _)| name)
+    }
+
     /// All queues that hold live tasks, by name.
     pub fn queues(&self) -> impl Iterator<Item = (&Name, &QueueCounts)> {
         self.queues.iter()

@@ -1,0 +1,49 @@
+//! Complete: a live task goes to the archive, and its successor is put in by the same step.
+
+use std::sync::Arc;
+
+use super::archive::ended;
+use super::step::{Step, refused};
+use super::submit::{self, Plan};
+use super::target::{Found, find};
+use super::{Outcome, Refusal, names};
+use crate::proto::durable::Complete;
+use crate::store::{Change, StoreError, View};
+
+pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<Step, StoreError> {
+    let before = match find(view, complete.target.as_ref())? {
+        Found::Live(task) => task,
+        Found::Nothing => return Ok((completed_nothing(), Vec::new())),
+        Found::Refused(refusal) => return Ok(refused(refusal)),
+    };
+    let after = Arc::new(ended(now_ns, &before, names::completed()));
+    let uuid = after.uuid;
+    let task = Some(after.clone());
+    let mut changes = vec![Change::Complete { before, after }];
+    // Planned against the state before the completion: it frees no uuid, and
+    // moves neither clock nor sequence.
+    let next_task = match complete.next_task {
+        None => None,
+        Some(next) => match submit::plan(view, now_ns, next)? {
+            Plan::New(next) if next.uuid == uuid => {
+                return Ok(refused(Refusal::UuidTaken { uuid }));
+            }
+            Plan::New(next) => {
+                changes.push(Change::Submit(next.clone()));
+                Some(next)
+            }
+            // Its own request again: the task as it is once this step is done.
+            Plan::Existing(existing) if existing.uuid == uuid => task.clone(),
+            Plan::Existing(existing) => Some(existing),
+            Plan::Refused(refusal) => return Ok(refused(refusal)),
+        },
+    };
+    Ok((Outcome::Completed { task, next_task }, changes))
+}
+
+fn completed_nothing() -> Outcome {
+    Outcome::Completed {
+        task: None,
+        next_task: None,
+    }
+}

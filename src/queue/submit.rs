@@ -1,0 +1,92 @@
+//! Submit: a new task, or the one that an earlier try of the same request made.
+
+use std::sync::Arc;
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::step::{Step, read_uuid, refused};
+use super::{Outcome, Refusal, names, query};
+use crate::proto::durable::Submit;
+use crate::store::record::{Name, Task};
+use crate::store::{Change, StoreError, View};
+
+/// What a submit finds when it looks for its uuid.
+pub(super) enum Plan {
+    /// A task to put in.
+    New(Arc<Task>),
+    /// The task that the same request made before.
+    Existing(Arc<Task>),
+    /// Nothing can be put in.
+    Refused(Refusal),
+}
+
+pub(super) fn step(view: &impl View, now_ns: i64, submit: Submit) -> Result<Step, StoreError> {
+    Ok(match plan(view, now_ns, submit)? {
+        Plan::New(task) => {
+            let changes = vec![Change::Submit(task.clone())];
+            (Outcome::Task(Some(task)), changes)
+        }
+        Plan::Existing(task) => (Outcome::Task(Some(task)), Vec::new()),
+        Plan::Refused(refusal) => refused(refusal),
+    })
+}
+
+/// Decides a submit. Only a uuid that the client chose can exist already: no other is looked for.
+pub(super) fn plan(view: &impl View, now_ns: i64, submit: Submit) -> Result<Plan, StoreError> {
+    let uuid = match read_uuid(&submit.uuid) {
+        Ok(uuid) => uuid,
+        Err(refusal) => return Ok(Plan::Refused(refusal)),
+    };
+    let mut request_digest = 0;
+    if submit.client_uuid {
+        request_digest = digest(&submit);
+        if let Some(task) = query::task(view, uuid)? {
+            return Ok(match task.request_digest == request_digest {
+                true => Plan::Existing(task),
+                false => Plan::Refused(Refusal::UuidTaken { uuid }),
+            });
+        }
+    }
+    let task = new_task(view, now_ns, uuid, submit, request_digest);
+    Ok(Plan::New(Arc::new(task)))
+}
+
+fn new_task(
+    view: &impl View,
+    now_ns: i64,
+    uuid: Uuid,
+    submit: Submit,
+    request_digest: u128,
+) -> Task {
+    let counts = view.counts();
+    let queue = names::queue(counts, &submit.queue);
+    let current_state = names::state(counts, &queue, &[], &submit.current_state);
+    let auto_target_state =
+        names::state(counts, &queue, &[&current_state], &submit.auto_target_state);
+    Task {
+        uuid,
+        seq: view.header().next_seq,
+        queue,
+        current_state,
+        auto_target_state,
+        submit_time_ns: now_ns,
+        update_time_ns: now_ns,
+        timeout_s: submit.timeout_s.max(0),
+        priority: submit.priority,
+        payload: submit.payload,
+        attempt: 0,
+        worker: Name::default(),
+        claim_timeout_s: submit.claim_timeout_s.max(0),
+        request_digest,
+    }
+}
+
+/// Tells one request from another: the first 16 bytes of the SHA-256 of its encoding.
+fn digest(submit: &Submit) -> u128 {
+    let digest: [u8; 32] = Sha256::digest(submit.encode_to_vec()).into();
+    digest[..16]
+        .iter()
+        .fold(0, |number, byte| (number << 8) | u128::from(*byte))
+}

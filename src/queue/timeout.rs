@@ -1,0 +1,60 @@
+//! Time out: tasks whose deadline passed go to the state that they came from, or to a dead state.
+
+use std::sync::Arc;
+
+use super::Outcome;
+use super::step::Step;
+use crate::proto::durable::TimeOut;
+use crate::store::record::{Deadline, Task};
+use crate::store::{Change, StoreError, View};
+
+/// How many tasks a step looks at where the command does not say.
+pub(super) const DEFAULT_LIMIT: u32 = 1000;
+
+pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<Step, StoreError> {
+    let limit = match time_out.limit {
+        0 => DEFAULT_LIMIT,
+        limit => limit,
+    };
+    let mut after = time_out.after.map(|after| Deadline {
+        at_ns: after.at_ns,
+        seq: after.seq,
+    });
+    let mut changes = Vec::new();
+    let mut looked_at = 0;
+    while looked_at < limit {
+        let next = view.next_deadline(after)?;
+        let Some((deadline, uuid)) = next.filter(|next| next.0.at_ns < time_out.at_time_ns) else {
+            break;
+        };
+        let Some(before) = view.live(uuid)? else {
+            let detail = format!("task {uuid} at {} is no live task", deadline.at_ns);
+            return Err(StoreError::damaged("deadlines", detail));
+        };
+        if time_out.queue.is_empty() || *before.queue == *time_out.queue {
+            let after = Arc::new(timed_out(now_ns, &before));
+            changes.push(Change::TimeOut { before, after });
+        }
+        after = Some(deadline);
+        looked_at += 1;
+    }
+    let outcome = Outcome::TimedOut {
+        tasks: changes.len() as u64,
+        resume: after.filter(|_| looked_at == limit),
+    };
+    Ok((outcome, changes))
+}
+
+/// The row after its timeout: it keeps its place, and the timeout that claims start with.
+fn timed_out(now_ns: i64, before: &Task) -> Task {
+    Task {
+        current_state: before.auto_target_state.clone(),
+        auto_target_state: before.current_state.clone(),
+        timeout_s: 0,
+        update_time_ns: now_ns,
+        queue: before.queue.clone(),
+        payload: before.payload.clone(),
+        worker: before.worker.clone(),
+        ..*before
+    }
+}

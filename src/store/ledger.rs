@@ -1,0 +1,163 @@
+//! What every change does to header, counts and the archive's buckets, whatever keeps the rows.
+
+use super::counts::Counts;
+use super::record::{Bucket, Header, Position, Task};
+use super::view::Result;
+use super::{Change, StoreError};
+
+/// Header and counts, kept in step with the rows by a store that passes on what it records.
+///
+/// A store checks a change against its rows before the ledger absorbs it: the
+/// ledger sees only what header and counts can tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    header: Header,
+    counts: Counts,
+    /// What the open entry has archived so far.
+    open: Bucket,
+}
+
+impl Ledger {
+    /// Goes on from where a checkpoint or snapshot stopped.
+    pub fn new(header: Header, counts: Counts) -> Self {
+        Self {
+            header,
+            counts,
+            open: Bucket::default(),
+        }
+    }
+
+    /// Clock, next sequence number, totals, hash and position.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Live tasks by queue and state.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Moves the clock to `max(clock, now_ns)` and returns it.
+    pub fn begin_entry(&mut self, now_ns: i64) -> i64 {
+        self.header.clock_ns = self.header.clock_ns.max(now_ns);
+        self.open = Bucket::default();
+        self.header.clock_ns
+    }
+
+    /// Moves header and counts as one change asks.
+    ///
+    /// # Errors
+    /// If the change can't follow on what header and counts say.
+    pub fn absorb(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Submit(task) => self.submit(task),
+            Change::Replace { before, after } => self.replace(before, after),
+            Change::TimeOut { before, after } => {
+                self.header.totals.timed_out += 1;
+                self.replace(before, after)
+            }
+            Change::Complete { before, after } => {
+                self.header.totals.completed += 1;
+                self.archive(before, after)
+            }
+            Change::Cancel { before, after } => {
+                self.header.totals.canceled += 1;
+                self.archive(before, after)
+            }
+            Change::Expire { bucket, .. } => {
+                self.subtract_hash(bucket.hash_sum);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes `position` as applied and hands out the entry's bucket with its key, if it archived anything.
+    ///
+    /// # Errors
+    /// If `position` lies before what is applied already.
+    pub fn end_entry(&mut self, position: Position) -> Result<Option<(u64, Bucket)>> {
+        let index = position.index;
+        if index < self.header.position.index {
+            return Err(damaged(format!(
+                "entry {index} comes after entry {}",
+                self.header.position.index
+            )));
+        }
+        self.header.position = position;
+        let mut bucket = std::mem::take(&mut self.open);
+        if bucket.uuids.is_empty() {
+            return Ok(None);
+        }
+        bucket.archived_ns = self.header.clock_ns;
+        Ok(Some((index, bucket)))
+    }
+
+    fn submit(&mut self, task: &Task) -> Result<()> {
+        if task.seq != self.header.next_seq {
+            return Err(damaged(format!(
+                "task {} has number {}, due is {}",
+                task.uuid, task.seq, self.header.next_seq
+            )));
+        }
+        self.header.next_seq += 1;
+        self.header.totals.submitted += 1;
+        self.add_hash(task.hash());
+        self.counts.add(&task.queue, &task.current_state, 1);
+        Ok(())
+    }
+
+    fn replace(&mut self, before: &Task, after: &Task) -> Result<()> {
+        check_same(before, after)?;
+        self.subtract_hash(before.hash());
+        self.add_hash(after.hash());
+        if before.current_state != after.current_state {
+            self.uncount(before)?;
+            self.counts.add(&after.queue, &after.current_state, 1);
+        }
+        Ok(())
+    }
+
+    fn archive(&mut self, before: &Task, after: &Task) -> Result<()> {
+        check_same(before, after)?;
+        let hash = after.hash();
+        self.subtract_hash(before.hash());
+        self.add_hash(hash);
+        self.open.hash_sum = self.open.hash_sum.wrapping_add(hash);
+        self.open.uuids.push(after.uuid);
+        self.uncount(before)
+    }
+
+    fn uncount(&mut self, task: &Task) -> Result<()> {
+        if self.counts.subtract(&task.queue, &task.current_state) {
+            return Ok(());
+        }
+        Err(damaged(format!(
+            "task {} is not counted in its queue and state",
+            task.uuid
+        )))
+    }
+
+    fn add_hash(&mut self, hash: u64) {
+        self.header.state_hash = self.header.state_hash.wrapping_add(hash);
+    }
+
+    fn subtract_hash(&mut self, hash: u64) {
+        self.header.state_hash = self.header.state_hash.wrapping_sub(hash);
+    }
+}
+
+/// Refuses a change that would turn one task into another.
+fn check_same(before: &Task, after: &Task) -> Result<()> {
+    let same = before.uuid == after.uuid && before.seq == after.seq && before.queue == after.queue;
+    if same {
+        return Ok(());
+    }
+    Err(damaged(format!(
+        "task {} would turn into task {}",
+        before.uuid, after.uuid
+    )))
+}
+
+fn damaged(detail: String) -> StoreError {
+    StoreError::damaged("the state", detail)
+}

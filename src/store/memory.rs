@@ -1,0 +1,240 @@
+//! The state in plain maps: for tests, and as the shortest statement of what a store does.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::counts::Counts;
+use super::ledger::Ledger;
+use super::record::{Bucket, Deadline, Header, Name, Place, Position, Task};
+use super::view::Result;
+use super::{Change, Changes, StoreError, View};
+
+type Ready = BTreeMap<Place, Arc<Task>>;
+
+/// A store that forgets everything when it is dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryStore {
+    live: BTreeMap<Uuid, Arc<Task>>,
+    /// By queue, then by state. No map in it is empty.
+    ready: BTreeMap<Name, BTreeMap<Name, Ready>>,
+    deadlines: BTreeMap<Deadline, Uuid>,
+    archive: BTreeMap<Uuid, Arc<Task>>,
+    buckets: BTreeMap<u64, Bucket>,
+    ledger: Ledger,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All live tasks, by uuid.
+    pub fn live_tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.live.values()
+    }
+
+    /// All archived tasks, by uuid.
+    pub fn archived_tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
+        self.archive.values()
+    }
+
+    /// The live tasks of one queue and state, in the order in which they are claimed.
+    pub fn ready_tasks(&self, queue: &str, state: &str) -> impl Iterator<Item = &Arc<Task>> {
+        self.ready_map(queue, state)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    fn ready_map(&self, queue: &str, state: &str) -> Option<&Ready> {
+        self.ready.get(queue)?.get(state)
+    }
+
+    fn insert(&mut self, task: &Arc<Task>) -> Result<()> {
+        if self.live.insert(task.uuid, task.clone()).is_some() {
+            return Err(damaged("tasks", task, "exists already"));
+        }
+        self.insert_ready(task)?;
+        self.insert_deadline(task)
+    }
+
+    fn replace(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
+        match self.live.get_mut(&before.uuid) {
+            Some(row) if is_same(row, before) => *row = after.clone(),
+            _ => return Err(damaged("tasks", before, "is not the row to be replaced")),
+        }
+        self.remove_ready(before)?;
+        self.insert_ready(after)?;
+        if before.deadline() == after.deadline() {
+            return Ok(());
+        }
+        self.remove_deadline(before)?;
+        self.insert_deadline(after)
+    }
+
+    fn archive(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
+        match self.live.remove(&before.uuid) {
+            Some(row) if is_same(&row, before) => {}
+            _ => return Err(damaged("tasks", before, "is not the row to be archived")),
+        }
+        self.remove_ready(before)?;
+        self.remove_deadline(before)?;
+        if self.archive.insert(after.uuid, after.clone()).is_some() {
+            return Err(damaged("archive", after, "is archived already"));
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, index: u64, bucket: &Bucket) -> Result<()> {
+        if self.buckets.remove(&index).as_ref() != Some(bucket) {
+            let detail = format!("bucket {index} is not the one to be forgotten");
+            return Err(StoreError::damaged("buckets", detail));
+        }
+        for uuid in &bucket.uuids {
+            if self.archive.remove(uuid).is_none() {
+                let detail = format!("task {uuid} of bucket {index} is not there");
+                return Err(StoreError::damaged("archive", detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn insert_ready(&mut self, task: &Arc<Task>) -> Result<()> {
+        let states = match self.ready.get_mut(&task.queue) {
+            Some(states) => states,
+            None => self.ready.entry(task.queue.clone()).or_default(),
+        };
+        let ready = match states.get_mut(&task.current_state) {
+            Some(ready) => ready,
+            None => states.entry(task.current_state.clone()).or_default(),
+        };
+        match ready.insert(task.place(), task.clone()) {
+            None => Ok(()),
+            Some(_) => Err(damaged(
+                "ready index",
+                task,
+                "stands where another one stands",
+            )),
+        }
+    }
+
+    fn remove_ready(&mut self, task: &Arc<Task>) -> Result<()> {
+        let missing = || damaged("ready index", task, "is missing");
+        let states = self.ready.get_mut(&task.queue).ok_or_else(missing)?;
+        let ready = states.get_mut(&task.current_state).ok_or_else(missing)?;
+        ready.remove(&task.place()).ok_or_else(missing)?;
+        if ready.is_empty() {
+            states.remove(&task.current_state);
+        }
+        if states.is_empty() {
+            self.ready.remove(&task.queue);
+        }
+        Ok(())
+    }
+
+    fn insert_deadline(&mut self, task: &Arc<Task>) -> Result<()> {
+        let Some(deadline) = task.deadline() else {
+            return Ok(());
+        };
+        match self.deadlines.insert(deadline, task.uuid) {
+            None => Ok(()),
+            Some(_) => Err(damaged(
+                "deadlines",
+                task,
+                "stands where another one stands",
+            )),
+        }
+    }
+
+    fn remove_deadline(&mut self, task: &Arc<Task>) -> Result<()> {
+        let Some(deadline) = task.deadline() else {
+            return Ok(());
+        };
+        match self.deadlines.remove(&deadline) {
+            Some(_) => Ok(()),
+            None => Err(damaged("deadlines", task, "is missing")),
+        }
+    }
+}
+
+impl View for MemoryStore {
+    fn live(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
+        Ok(self.live.get(&uuid).cloned())
+    }
+
+    fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
+        Ok(self.archive.get(&uuid).cloned())
+    }
+
+    fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
+        let first = self
+            .ready_map(queue, state)
+            .and_then(BTreeMap::first_key_value);
+        Ok(first.map(|(_, task)| task.clone()))
+    }
+
+    fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.deadlines.range((from, Bound::Unbounded)).next();
+        Ok(next.map(|(deadline, uuid)| (*deadline, *uuid)))
+    }
+
+    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.buckets.range((from, Bound::Unbounded)).next();
+        Ok(next.map(|(index, bucket)| (*index, bucket.clone())))
+    }
+
+    fn counts(&self) -> &Counts {
+        self.ledger.counts()
+    }
+
+    fn header(&self) -> &Header {
+        self.ledger.header()
+    }
+}
+
+impl Changes for MemoryStore {
+    fn begin_entry(&mut self, now_ns: i64) -> i64 {
+        self.ledger.begin_entry(now_ns)
+    }
+
+    fn record(&mut self, change: Change) -> Result<()> {
+        match &change {
+            Change::Submit(task) => self.insert(task)?,
+            Change::Replace { before, after } | Change::TimeOut { before, after } => {
+                self.replace(before, after)?;
+            }
+            Change::Complete { before, after } | Change::Cancel { before, after } => {
+                self.archive(before, after)?;
+            }
+            Change::Expire { index, bucket } => self.expire(*index, bucket)?,
+        }
+        self.ledger.absorb(&change)
+    }
+
+    fn end_entry(&mut self, position: Position) -> Result<()> {
+        let Some((index, bucket)) = self.ledger.end_entry(position)? else {
+            return Ok(());
+        };
+        match self.buckets.insert(index, bucket) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::damaged(
+                "buckets",
+                format!("bucket {index} exists already"),
+            )),
+        }
+    }
+}
+
+/// Whether a row is the one that a change names; the view hands out shared rows, so mostly at a glance.
+fn is_same(row: &Arc<Task>, named: &Arc<Task>) -> bool {
+    Arc::ptr_eq(row, named) || row == named
+}
+
+fn damaged(what: &str, task: &Task, detail: &str) -> StoreError {
+    StoreError::damaged(what, format!("task {} {detail}", task.uuid))
+}
