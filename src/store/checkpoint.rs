@@ -38,6 +38,15 @@ impl Writer {
     }
 }
 
+/// What ends the waits of the checkpoint thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Signal {
+    /// The store closes.
+    pub stop: bool,
+    /// The state was replaced so many times.
+    pub epoch: u64,
+}
+
 /// How the checkpoints go.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
@@ -56,7 +65,7 @@ pub(super) fn run(inner: &Inner) {
     let mut pause = FIRST_PAUSE;
     while let Some(frozen) = next_job(inner) {
         let written = inner.write(&frozen);
-        if *inner.stop.borrow() {
+        if inner.signal.borrow().stop {
             return;
         }
         match written {
@@ -68,7 +77,7 @@ pub(super) fn run(inner: &Inner) {
                     progress.error = Some(error.to_string());
                 });
                 let mut job = inner.job.lock();
-                if !*inner.stop.borrow() {
+                if !inner.signal.borrow().stop {
                     inner.wake.wait_for(&mut job, pause);
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -81,7 +90,7 @@ pub(super) fn run(inner: &Inner) {
 fn next_job(inner: &Inner) -> Option<Arc<Frozen>> {
     loop {
         let mut job = inner.job.lock();
-        if *inner.stop.borrow() {
+        if inner.signal.borrow().stop {
             return None;
         }
         if job.is_none() {
@@ -91,7 +100,7 @@ fn next_job(inner: &Inner) -> Option<Arc<Frozen>> {
         }
         let found = job.clone();
         drop(job);
-        if *inner.stop.borrow() {
+        if inner.signal.borrow().stop {
             return None;
         }
         match found {
@@ -105,7 +114,8 @@ fn next_job(inner: &Inner) -> Option<Arc<Frozen>> {
 impl Inner {
     /// Makes one checkpoint.
     fn write(&self, frozen: &Arc<Frozen>) -> Result<()> {
-        self.wait_until_durable(frozen.index())?;
+        self.wait_until_durable(frozen)?;
+        self.step("durable")?;
         let mut writer = self.writer.lock();
         if frozen.epoch != writer.epoch {
             self.forget(frozen);
@@ -125,8 +135,8 @@ impl Inner {
         self.step("all pieces")?;
         disk.sync()?;
         self.step("synced")?;
-        files::remove_file(&self.paths.redo)?;
-        self.step("redo removed")?;
+        files::publish(&self.paths.redo, &self.paths.redo_done)?;
+        self.step("redo done")?;
         writer.header = frozen.header.header.clone();
         self.state.lock().finish();
         self.forget(frozen);
@@ -151,17 +161,18 @@ impl Inner {
     }
 
     /// Waits for the log: a checkpoint must not know entries that a crash takes away.
-    fn wait_until_durable(&self, index: u64) -> Result<()> {
+    fn wait_until_durable(&self, frozen: &Frozen) -> Result<()> {
         let Some(mut durable) = self.options.durable_index.clone() else {
             return Ok(());
         };
-        let mut stop = self.stop.subscribe();
+        let mut signal = self.signal.subscribe();
         futures::executor::block_on(async {
-            let durable = std::pin::pin!(durable.wait_for(|durable| *durable >= index));
-            let stopped = std::pin::pin!(stop.wait_for(|stop| *stop));
-            match select(durable, stopped).await {
-                Either::Left((Ok(_), _)) => Ok(()),
-                _ => Err(StoreError::Checkpoint("the log is closed".to_owned())),
+            let durable = std::pin::pin!(durable.wait_for(|durable| *durable >= frozen.index()));
+            let ended = |signal: &Signal| signal.stop || signal.epoch != frozen.epoch;
+            let ended = std::pin::pin!(signal.wait_for(ended));
+            match select(durable, ended).await {
+                Either::Left((Ok(_), _)) | Either::Right(_) => Ok(()),
+                Either::Left(_) => Err(StoreError::Checkpoint("the log is closed".to_owned())),
             }
         })
     }
@@ -180,7 +191,7 @@ impl Inner {
     }
 
     fn step(&self, step: &'static str) -> Result<()> {
-        if self.options.hook.goes_on_after(step) && !*self.stop.borrow() {
+        if self.options.hook.goes_on_after(step) && !self.signal.borrow().stop {
             return Ok(());
         }
         Err(StoreError::Checkpoint(format!("stopped after {step}")))

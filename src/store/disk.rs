@@ -32,7 +32,6 @@ pub type ByteBound<'a> = Bound<&'a [u8]>;
 pub type ByteRow = (sled::IVec, sled::IVec);
 
 /// An open checkpoint.
-#[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
     db: sled::Db,
@@ -41,6 +40,15 @@ pub struct Disk {
     blobs: Mutex<HashSet<std::ffi::OsString>>,
     /// The scan for a snapshot, if one is under way.
     pub(super) scan: Mutex<Option<Scan>>,
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // sled would print all it holds.
+        f.debug_struct("Disk")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Disk {

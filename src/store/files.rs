@@ -35,6 +35,16 @@ pub fn publish(from: &Path, to: &Path) -> Result<()> {
     sync_dir(parent(to))
 }
 
+/// Moves a file, also to another file system; its new name is not durable yet.
+pub fn move_file(from: &Path, to: &Path) -> Result<()> {
+    if fs::rename(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to).map_err(failed("copy", from))?;
+    sync_file(to)?;
+    remove_file(from)
+}
+
 /// Removes a file, durably, if it is there.
 pub fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use super::checkpoint::{self, Progress, Writer};
+use super::checkpoint::{self, Progress, Signal, Writer};
 use super::disk::damage_marker;
 use super::durable::Record;
 use super::files::{self, failed};
@@ -18,7 +18,8 @@ use super::options::{Options, StoreMetrics};
 use super::recovery::{self, Paths};
 use super::scan::Chunk;
 use super::snapshot::{
-    SnapshotFile, SnapshotWriter, list_snapshots, read_snapshot, remove_others, snapshot_path,
+    SnapshotFile, SnapshotWriter, UNFINISHED, list_snapshots, read_snapshot, remove_others,
+    snapshot_path,
 };
 use super::state::State;
 use super::view::Result;
@@ -34,7 +35,7 @@ const ROOM_TIMES: usize = 4;
 /// checkpoint thread without a last checkpoint: the log has all that it would hold.
 #[derive(Clone, Debug)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     _thread: Arc<Thread>,
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Inner {
     /// The frozen changes that wait for the checkpoint thread.
     pub job: Mutex<Option<Arc<Frozen>>>,
     pub wake: Condvar,
-    pub stop: watch::Sender<bool>,
+    pub signal: watch::Sender<Signal>,
     pub progress: watch::Sender<Progress>,
 }
 
@@ -87,7 +88,7 @@ impl Store {
             state: Mutex::new(state),
             job: Mutex::new(None),
             wake: Condvar::new(),
-            stop: watch::channel(false).0,
+            signal: watch::channel(Signal::default()).0,
             progress: watch::channel(progress).0,
         });
         let thread = std::thread::Builder::new().name("checkpoint".to_owned());
@@ -104,7 +105,7 @@ impl Store {
         })
     }
 
-    /// Locks the state. Hold it for as short as can be.
+    /// Locks the state. Hold it for as short as can be, and call nothing else of the store meanwhile.
     pub fn lock(&self) -> Guard<'_> {
         self.inner.state.lock()
     }
@@ -267,7 +268,12 @@ impl Inner {
         };
         let index = header.position.index;
         let path = snapshot_path(dir, index);
-        let tmp = path.with_extension("tmp");
+        let newest = list_snapshots(dir)?.into_iter().next();
+        if let Some(same) = newest.filter(|newest| newest.index == index) {
+            disk.end_scan();
+            return Ok(same);
+        }
+        let tmp = path.with_extension(UNFINISHED);
         let written = (|| {
             let mut snapshot = SnapshotWriter::create(&tmp, &header)?;
             while let Some(chunk) = disk.next_chunk()? {
@@ -299,13 +305,18 @@ impl Inner {
             bytes,
         };
         recovery::build(&self.paths, Some(&snapshot))?;
+        snapshot.path = snapshot_path(&self.paths.snapshots, index);
+        let near = snapshot.path.with_extension(UNFINISHED);
+        if snapshot.path != path {
+            files::sync_file(path)?;
+            files::move_file(path, &near)?;
+        }
         let mut writer = self.writer.lock();
         let mut state = self.state.lock();
         // From here on only the snapshot counts, whatever happens.
         files::mark(&damage_marker(&self.paths.checkpoint))?;
-        snapshot.path = snapshot_path(&self.paths.snapshots, index);
         if snapshot.path != path {
-            files::publish(path, &snapshot.path)?;
+            files::publish(&near, &snapshot.path)?;
         }
         remove_others(&self.paths.snapshots, index)?;
         state.close();
@@ -317,6 +328,8 @@ impl Inner {
         let disk_bytes = disk.size()?;
         writer.disk = Some(disk);
         *self.job.lock() = None;
+        self.signal
+            .send_modify(|signal| signal.epoch = writer.epoch);
         self.progress.send_modify(|progress| {
             progress.index = index;
             progress.error = None;
@@ -347,7 +360,7 @@ struct Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.inner.stop.send_replace(true);
+        self.inner.signal.send_modify(|signal| signal.stop = true);
         {
             // The thread is either waiting, or sees the flag before it waits.
             let _job = self.inner.job.lock();

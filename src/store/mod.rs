@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 mod blocks;
+mod check;
 mod checkpoint;
 pub mod counts;
 pub mod directory;
@@ -29,6 +30,8 @@ pub mod snapshot;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 pub use handle::{Guard, Store};

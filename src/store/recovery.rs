@@ -16,7 +16,7 @@ use super::keys::{
 };
 use super::record::{Name, Task};
 use super::redo;
-use super::snapshot::{SnapshotFile, list_snapshots, read_snapshot};
+use super::snapshot::{SnapshotFile, list_snapshots, read_snapshot, remove_unfinished};
 use super::state::{HELD_ARCHIVED, HELD_LIVE};
 use super::view::Result;
 
@@ -34,6 +34,8 @@ pub struct Paths {
     pub redo: PathBuf,
     /// The redo file before it is complete.
     pub redo_tmp: PathBuf,
+    /// The redo file of the last finished checkpoint: says what must be there.
+    pub redo_done: PathBuf,
     /// The snapshots.
     pub snapshots: PathBuf,
 }
@@ -45,6 +47,7 @@ impl Paths {
             checkpoint: dir.join("checkpoint"),
             redo: dir.join("redo"),
             redo_tmp: dir.join("redo.tmp"),
+            redo_done: dir.join("redo.done"),
             snapshots: dir.join("snapshot"),
         }
     }
@@ -61,6 +64,7 @@ impl Paths {
 /// If the files can't be read or written, or the checkpoint and all snapshots are damaged.
 pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
     files::create_dir(&paths.snapshots)?;
+    remove_unfinished(&paths.snapshots)?;
     files::remove_file(&paths.redo_tmp)?;
     files::remove_dir(&paths.new_checkpoint())?;
     let marked = exists(&damage_marker(&paths.checkpoint))?;
@@ -95,11 +99,34 @@ fn reopen(paths: &Paths) -> Result<Disk> {
     if has_redo {
         redo::read(&paths.redo, |tree, changes| disk.apply(tree, changes))?;
         disk.sync()?;
-        files::remove_file(&paths.redo)?;
+        files::publish(&paths.redo, &paths.redo_done)?;
     }
-    disk.header()?;
+    check_last(paths, &disk)?;
     disk.counts()?;
     Ok(disk)
+}
+
+/// Where sled finds its newest data damaged it takes older data without a word.
+fn check_last(paths: &Paths, disk: &Disk) -> Result<()> {
+    let found = disk.header()?;
+    if !exists(&paths.redo_done)? {
+        return Ok(());
+    }
+    let mut written = None;
+    redo::read(&paths.redo_done, |tree, changes| {
+        if let (Tree::Header, [(_, Some(header))]) = (tree, changes) {
+            written = Some(Head::parse_value(header)?);
+        }
+        Ok(())
+    })?;
+    if written.as_ref() == Some(&found) {
+        return Ok(());
+    }
+    let detail = format!(
+        "it has lost its end and stands at {}",
+        found.header.position.index
+    );
+    Err(StoreError::damaged("checkpoint", detail))
 }
 
 fn can_shrink(paths: &Paths, disk: &Disk) -> Result<bool> {
@@ -159,6 +186,7 @@ pub fn swap(paths: &Paths) -> Result<Disk> {
     files::mark(&marker)?;
     files::remove_dir(&paths.checkpoint)?;
     files::remove_file(&paths.redo)?;
+    files::remove_file(&paths.redo_done)?;
     files::publish(&paths.new_checkpoint(), &paths.checkpoint)?;
     files::remove_file(&marker)?;
     Disk::open(&paths.checkpoint)

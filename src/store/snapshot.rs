@@ -30,6 +30,8 @@ const TRAILER: u8 = 3;
 
 const BLOCK_BYTES: usize = 64 * 1024;
 const SUFFIX: &str = "snap";
+/// What a snapshot's name ends with until it is whole.
+pub const UNFINISHED: &str = "tmp";
 const INDEX_DIGITS: usize = 20;
 
 /// A snapshot on disk.
@@ -209,7 +211,21 @@ pub fn list_snapshots(dir: &Path) -> Result<Vec<SnapshotFile>> {
     Ok(snapshots)
 }
 
-/// Removes all snapshots but one, and what is left of unfinished ones.
+/// Removes what is left of unfinished snapshots.
+pub fn remove_unfinished(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(failed("read", dir))? {
+        let path = entry.map_err(failed("read", dir))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == UNFINISHED)
+        {
+            files::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes all snapshots but one.
 pub fn remove_others(dir: &Path, keep: u64) -> Result<()> {
     for snapshot in list_snapshots(dir)? {
         if snapshot.index != keep {

@@ -92,6 +92,10 @@ mod tests {
 
     #[test]
     fn golden() {
-        check_golden::<Buckets>(&bucket(), "");
+        let golden = concat!(
+            "01fd0000546cfc392f2ffdfeffffffffffffff20000000000000000000000000",
+            "00000001ffffffffffffffffffffffffffffffff",
+        );
+        check_golden::<Buckets>(&bucket(), golden);
     }
 }

@@ -142,6 +142,7 @@ mod tests {
 
     #[test]
     fn golden() {
-        check_golden::<Head>(&header(), "");
+        let golden = "01fbe803036c6f67076d656d62657273090601020304fdffffffffffffffff07";
+        check_golden::<Head>(&header(), golden);
     }
 }

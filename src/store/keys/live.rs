@@ -51,6 +51,12 @@ mod tests {
 
     #[test]
     fn golden() {
-        check_golden::<Live>(&Arc::new(task(7)), "");
+        let golden = concat!(
+            "010000000000000007700000000000000007057175657565097375626d697474",
+            "6564117375626d69747465642d776f726b696e67fd0000546cfc392f2ffd0200",
+            "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
+            "00000000000010000000",
+        );
+        check_golden::<Live>(&Arc::new(task(7)), golden);
     }
 }

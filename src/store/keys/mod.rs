@@ -109,6 +109,7 @@ pub trait Keyspace {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod testing {
     use std::fmt::Debug;
 
