@@ -4,6 +4,7 @@
 mod answer;
 mod backup;
 mod batch;
+mod bench;
 mod client;
 mod cluster;
 mod counts;
@@ -58,6 +59,7 @@ enum Command {
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
+    Bench(Box<bench::Bench>),
 }
 
 /// Runs the command that the process was started with.
@@ -66,6 +68,9 @@ pub fn main() -> ExitCode {
         Ok(Cli {
             command: Command::Run(run),
         }) => run.run(),
+        Ok(Cli {
+            command: Command::Bench(bench),
+        }) => report(bench.run()),
         Ok(Cli { command }) => report(ask(command)),
         Err(error) => {
             // A closed stdout or stderr is nobody to tell.
@@ -103,7 +108,9 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::CompleteTasks(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
-            Command::Run(_) => Err(Failure::Failed("run is no client command".to_owned())),
+            Command::Run(_) | Command::Bench(_) => {
+                Err(Failure::Failed("not a client call".to_owned()))
+            }
         }
     })
 }
