@@ -10,6 +10,7 @@ mod counts;
 mod fields;
 mod finish;
 mod human;
+mod restore;
 mod run;
 mod tasks;
 #[cfg(test)]
@@ -58,6 +59,7 @@ enum Command {
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
+    Restore(restore::Restore),
 }
 
 /// Runs the command that the process was started with.
@@ -66,6 +68,9 @@ pub fn main() -> ExitCode {
         Ok(Cli {
             command: Command::Run(run),
         }) => run.run(),
+        Ok(Cli {
+            command: Command::Restore(restore),
+        }) => report(restore.run()),
         Ok(Cli { command }) => report(ask(command)),
         Err(error) => {
             // A closed stdout or stderr is nobody to tell.
@@ -103,7 +108,9 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::CompleteTasks(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
-            Command::Run(_) => Err(Failure::Failed("run is no client command".to_owned())),
+            Command::Run(_) | Command::Restore(_) => {
+                Err(Failure::Failed("not a client command".to_owned()))
+            }
         }
     })
 }

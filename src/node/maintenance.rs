@@ -41,10 +41,7 @@ fn unready(status: &Status, first_target: u64) -> Option<String> {
         return Some("no leader is known".into());
     }
     if status.applied_index < first_target {
-        return Some(format!(
-            "replaying the log, entry {} of {first_target}",
-            status.applied_index
-        ));
+        return Some(format!("applying the log up to entry {first_target}"));
     }
     None
 }
