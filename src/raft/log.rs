@@ -293,6 +293,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let keep = last_log_id.map_or(0, |last| last.index + 1);
+        if keep > self.last_index() {
+            return Ok(());
+        }
         self.log.lock().truncate(keep)?;
         self.flush().await?;
         self.durable.send_if_modified(|durable| {

@@ -17,6 +17,8 @@ pub mod codec;
 pub mod log;
 pub mod machine;
 pub mod network;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 use crate::proto::durable;
