@@ -5,12 +5,14 @@
 use std::io;
 use std::path::PathBuf;
 
+mod apply;
 mod blocks;
 mod check;
 mod checkpoint;
 pub mod counts;
 mod disk;
 pub mod durable;
+mod exchange;
 mod files;
 mod frozen;
 mod handle;
