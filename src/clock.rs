@@ -1,11 +1,147 @@
-//! The only source of time.
+//! The only source of time, randomness and uuids.
+//!
+//! The state's clock must not follow a wall clock that jumps: one bad clock would
+//! expire every lease at once. So [`Clock`] follows the wall clock at a bounded
+//! rate, measured by the boot clock (which runs through a suspend): between half
+//! and twice as fast. A lease of 60 seconds lasts at least 30, whatever happens to
+//! the wall clock while the process runs.
 
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Time since the first call, never going back.
-#[allow(clippy::disallowed_methods)]
+use parking_lot::Mutex;
+use rustix::time::{ClockId, clock_gettime};
+use uuid::{ContextV7, Timestamp, Uuid};
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+/// Time since an arbitrary point, never going back, counting while the machine is suspended.
 pub fn monotonic() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed()
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
+}
+
+/// The wall clock in nanoseconds since 1970; 0 before that.
+pub fn wall_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// A new random identity, as for a cluster.
+pub fn random_uuid() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// A clock that follows the wall clock and can't be made to jump.
+#[derive(Debug)]
+pub struct Clock {
+    discipline: Mutex<Discipline>,
+    uuids: Mutex<ContextV7>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock {
+    /// Starts at the wall clock.
+    pub fn new() -> Self {
+        let discipline = Discipline {
+            clock_ns: wall_ns(),
+            read_at: monotonic(),
+        };
+        Self {
+            discipline: Mutex::new(discipline),
+            uuids: Mutex::new(ContextV7::new()),
+        }
+    }
+
+    /// Nanoseconds since 1970, never going back.
+    pub fn now_ns(&self) -> i64 {
+        self.discipline.lock().advance(monotonic(), wall_ns())
+    }
+
+    /// Nanoseconds that the wall clock is ahead of this one; negative if behind.
+    pub fn wall_ahead_ns(&self) -> i64 {
+        let now_ns = self.now_ns();
+        wall_ns().saturating_sub(now_ns)
+    }
+
+    /// Never answers less than `clock_ns` from now on: the replicated clock is ahead.
+    pub fn observe(&self, clock_ns: i64) {
+        let mut discipline = self.discipline.lock();
+        discipline.clock_ns = discipline.clock_ns.max(clock_ns);
+    }
+
+    /// A new task's uuid: version 7, ordered by time and, within a process, by call.
+    pub fn task_uuid(&self) -> Uuid {
+        let now_ns = self.now_ns();
+        let seconds = (now_ns / NS_PER_S).unsigned_abs();
+        let nanos = (now_ns % NS_PER_S).unsigned_abs() as u32;
+        let context = self.uuids.lock();
+        Uuid::new_v7(Timestamp::from_unix(&*context, seconds, nanos))
+    }
+}
+
+/// Where the clock stood when it was last read.
+#[derive(Debug)]
+struct Discipline {
+    clock_ns: i64,
+    read_at: Duration,
+}
+
+impl Discipline {
+    fn advance(&mut self, now: Duration, wall_ns: i64) -> i64 {
+        let elapsed = now.saturating_sub(self.read_at);
+        let elapsed_ns = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
+        let slowest = self.clock_ns.saturating_add(elapsed_ns / 2);
+        let fastest = self.clock_ns.saturating_add(elapsed_ns.saturating_mul(2));
+        self.clock_ns = wall_ns.clamp(slowest, fastest);
+        self.read_at = self.read_at.max(now);
+        self.clock_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = NS_PER_S;
+
+    fn at(clock_s: i64) -> Discipline {
+        Discipline {
+            clock_ns: clock_s * S,
+            read_at: Duration::from_secs(10),
+        }
+    }
+
+    #[test]
+    fn follows_a_wall_clock_that_behaves() {
+        let mut clock = at(100);
+        assert_eq!(clock.advance(Duration::from_secs(11), 101 * S), 101 * S);
+        assert_eq!(clock.advance(Duration::from_secs(71), 161 * S + 5), 161 * S + 5);
+    }
+
+    #[test]
+    fn a_jump_forward_is_caught_up_at_twice_the_speed() {
+        let mut clock = at(100);
+        assert_eq!(clock.advance(Duration::from_secs(11), 5000 * S), 102 * S);
+        assert_eq!(clock.advance(Duration::from_secs(21), 5010 * S), 122 * S);
+    }
+
+    #[test]
+    fn a_jump_back_slows_the_clock_and_never_turns_it() {
+        let mut clock = at(100);
+        assert_eq!(clock.advance(Duration::from_secs(12), 50 * S), 101 * S);
+        assert_eq!(clock.advance(Duration::from_secs(12), 50 * S), 101 * S);
+    }
+
+    #[test]
+    fn uuids_are_ordered() {
+        let clock = Clock::new();
+        let uuids: Vec<_> = (0..1000).map(|_| clock.task_uuid()).collect();
+        assert!(uuids.is_sorted());
+        assert!(uuids.iter().all(|uuid| uuid.get_version_num() == 7));
+    }
 }

@@ -1,0 +1,106 @@
+//! What every call has around it: a deadline, a span, and figures.
+
+use std::future::Future;
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, counter, histogram};
+use tonic::metadata::MetadataMap;
+use tonic::{Response, Status};
+use tracing::Instrument;
+
+use crate::clock;
+
+/// The deadline is answered this much earlier than the transport would cut the call off.
+const HEADROOM: Duration = Duration::from_millis(2);
+
+/// One RPC of the service, with its figures.
+pub struct Call {
+    method: &'static str,
+    seconds: Histogram,
+    failures: Counter,
+}
+
+impl Call {
+    /// Registers the figures of a method.
+    pub fn new(method: &'static str) -> Self {
+        Self {
+            method,
+            seconds: histogram!("corndogs_call_seconds", "method" => method),
+            failures: counter!("corndogs_call_failures_total", "method" => method),
+        }
+    }
+
+    /// Runs the call within the client's deadline.
+    ///
+    /// # Errors
+    /// What the work says, or that the deadline has passed.
+    pub async fn run<T>(
+        &self,
+        metadata: &MetadataMap,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Response<T>, Status> {
+        let started = clock::monotonic();
+        let request_id = metadata.get("x-request-id").and_then(|id| id.to_str().ok());
+        let span = tracing::debug_span!("call", method = self.method, request_id);
+        let result = within(deadline(metadata), work).instrument(span.clone()).await;
+        self.seconds.record((clock::monotonic() - started).as_secs_f64());
+        if let Err(status) = &result {
+            self.failures.increment(1);
+            span.in_scope(|| tracing::debug!(code = ?status.code(), message = status.message(), "refused"));
+        }
+        result.map(Response::new)
+    }
+}
+
+async fn within<T>(
+    deadline: Option<Duration>,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let Some(deadline) = deadline else {
+        return work.await;
+    };
+    let answer = tokio::time::timeout(deadline.saturating_sub(HEADROOM), work).await;
+    answer.unwrap_or_else(|_| {
+        let why = "the deadline passed; the outcome of a change is not known: it may have been done";
+        Err(Status::deadline_exceeded(why))
+    })
+}
+
+/// The client's deadline, as gRPC's `grpc-timeout` gives it: up to eight digits and a unit.
+fn deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        let of = |text: &'static str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", tonic::metadata::MetadataValue::from_static(text));
+            deadline(&metadata)
+        };
+        assert_eq!(of("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(of("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(of("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for bad in ["", "S", "5", "-1S", "123456789S", "5x"] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

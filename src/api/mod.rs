@@ -1,0 +1,11 @@
+//! The public gRPC services: translate, validate, ask the node, answer.
+
+pub mod call;
+pub mod cluster;
+pub mod convert;
+pub mod service;
+pub mod status;
+pub mod validate;
+
+pub use convert::{Defaults, Translator};
+pub use service::Service;

@@ -1,0 +1,294 @@
+//! `CorndogsService`, call by call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::call::Call;
+use super::convert::{self, Translator};
+use super::status::{Invalid, unexpected};
+use super::validate;
+use crate::node::Node;
+use crate::proto::durable::command::Kind;
+use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
+use crate::proto::v1alpha1::*;
+use crate::queue::Outcome;
+use crate::store::counts::QueueCounts;
+use crate::store::record::Task as Row;
+
+/// Serves the public contract from a node.
+#[derive(Clone)]
+pub struct Service {
+    node: Node,
+    translator: Arc<Translator>,
+    calls: Arc<Calls>,
+}
+
+/// The figures of each call.
+struct Calls {
+    submit_task: Call,
+    get_task_state_by_id: Call,
+    get_next_task: Call,
+    update_task: Call,
+    complete_task: Call,
+    cancel_task: Call,
+    clean_up_timed_out: Call,
+    get_queues: Call,
+    get_queue_task_counts: Call,
+    get_task_state_counts: Call,
+    get_queue_and_state_counts: Call,
+}
+
+impl Service {
+    /// Serves from that node.
+    pub fn new(node: Node, translator: Translator) -> Self {
+        let calls = Calls {
+            submit_task: Call::new("SubmitTask"),
+            get_task_state_by_id: Call::new("GetTaskStateByID"),
+            get_next_task: Call::new("GetNextTask"),
+            update_task: Call::new("UpdateTask"),
+            complete_task: Call::new("CompleteTask"),
+            cancel_task: Call::new("CancelTask"),
+            clean_up_timed_out: Call::new("CleanUpTimedOut"),
+            get_queues: Call::new("GetQueues"),
+            get_queue_task_counts: Call::new("GetQueueTaskCounts"),
+            get_task_state_counts: Call::new("GetTaskStateCounts"),
+            get_queue_and_state_counts: Call::new("GetQueueAndStateCounts"),
+        };
+        Self {
+            node,
+            translator: Arc::new(translator),
+            calls: Arc::new(calls),
+        }
+    }
+
+    fn new_uuid(&self) -> impl FnOnce() -> Uuid {
+        || self.node.clock().task_uuid()
+    }
+
+    /// Proposes what answers with a task or without one.
+    async fn task_of(&self, kind: Kind) -> Result<Option<Arc<Row>>, Status> {
+        task_in(self.node.execute(kind).await?)
+    }
+}
+
+fn task_in(outcome: Outcome) -> Result<Option<Arc<Row>>, Status> {
+    match outcome {
+        Outcome::Task(task) => Ok(task),
+        Outcome::Refused(refusal) => Err(refusal.into()),
+        _ => Err(unexpected()),
+    }
+}
+
+fn live(task: Option<Arc<Row>>) -> Option<Task> {
+    task.map(|task| convert::task(&task, true))
+}
+
+fn archived(task: Option<Arc<Row>>) -> Option<Task> {
+    task.map(|task| convert::task(&task, false))
+}
+
+fn count(tasks: u64) -> i64 {
+    i64::try_from(tasks).unwrap_or(i64::MAX)
+}
+
+fn state_counts(counts: &QueueCounts) -> BTreeMap<String, i64> {
+    let states = counts.states.iter();
+    states.map(|(state, tasks)| (state.to_string(), count(*tasks))).collect()
+}
+
+fn later(call: &str) -> Status {
+    Invalid::Unsupported { what: call.into() }.into()
+}
+
+#[tonic::async_trait]
+impl CorndogsService for Service {
+    async fn submit_task(&self, request: Request<SubmitTaskRequest>) -> Result<Response<SubmitTaskResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let submit = self.translator.submit("", request, self.new_uuid())?;
+            let task = self.task_of(Kind::Submit(submit)).await?;
+            Ok(SubmitTaskResponse { task: live(task) })
+        };
+        self.calls.submit_task.run(&metadata, work).await
+    }
+
+    async fn get_task_state_by_id(
+        &self,
+        request: Request<GetTaskStateByIdRequest>,
+    ) -> Result<Response<GetTaskStateByIdResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let uuid = validate::uuid("uuid", &request.uuid)?;
+            validate::name("queue", &request.queue)?;
+            let task = self
+                .node
+                .read(|view| {
+                    if let Some(task) = view.live(uuid)? {
+                        return Ok(live(Some(task)));
+                    }
+                    Ok(archived(view.archived(uuid)?))
+                })
+                .await?;
+            Ok(GetTaskStateByIdResponse { task })
+        };
+        self.calls.get_task_state_by_id.run(&metadata, work).await
+    }
+
+    async fn get_next_task(&self, request: Request<GetNextTaskRequest>) -> Result<Response<GetNextTaskResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let claim = self.translator.claim(request)?;
+            let task = task_in(self.node.claim(claim).await?)?;
+            Ok(GetNextTaskResponse { task: live(task) })
+        };
+        self.calls.get_next_task.run(&metadata, work).await
+    }
+
+    async fn update_task(&self, request: Request<UpdateTaskRequest>) -> Result<Response<UpdateTaskResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let update = self.translator.update(request)?;
+            let task = self.task_of(Kind::Update(update)).await?;
+            Ok(UpdateTaskResponse { task: live(task) })
+        };
+        self.calls.update_task.run(&metadata, work).await
+    }
+
+    async fn complete_task(&self, request: Request<CompleteTaskRequest>) -> Result<Response<CompleteTaskResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let complete = self.translator.complete(request, self.new_uuid())?;
+            match self.node.execute(Kind::Complete(complete)).await? {
+                Outcome::Completed { task, next_task } => Ok(CompleteTaskResponse {
+                    task: archived(task),
+                    next_task: live(next_task),
+                }),
+                Outcome::Refused(refusal) => Err(refusal.into()),
+                _ => Err(unexpected()),
+            }
+        };
+        self.calls.complete_task.run(&metadata, work).await
+    }
+
+    async fn cancel_task(&self, request: Request<CancelTaskRequest>) -> Result<Response<CancelTaskResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let cancel = self.translator.cancel(request)?;
+            let task = self.task_of(Kind::Cancel(cancel)).await?;
+            Ok(CancelTaskResponse { task: archived(task) })
+        };
+        self.calls.cancel_task.run(&metadata, work).await
+    }
+
+    async fn clean_up_timed_out(
+        &self,
+        request: Request<CleanUpTimedOutRequest>,
+    ) -> Result<Response<CleanUpTimedOutResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            validate::not_negative("at_time", request.at_time)?;
+            validate::name("queue", &request.queue)?;
+            let timed_out = self.node.clean_up(request.at_time, &request.queue).await?;
+            Ok(CleanUpTimedOutResponse {
+                timed_out: count(timed_out),
+            })
+        };
+        self.calls.clean_up_timed_out.run(&metadata, work).await
+    }
+
+    async fn get_queues(&self, request: Request<GetQueuesRequest>) -> Result<Response<GetQueuesResponse>, Status> {
+        let work = async {
+            let answer = self.node.read(|view| {
+                let counts = view.counts();
+                Ok(GetQueuesResponse {
+                    queues: counts.queues().map(|(queue, _)| queue.to_string()).collect(),
+                    total_task_count: count(counts.total()),
+                })
+            });
+            Ok(answer.await?)
+        };
+        self.calls.get_queues.run(request.metadata(), work).await
+    }
+
+    async fn get_queue_task_counts(
+        &self,
+        request: Request<GetQueueTaskCountsRequest>,
+    ) -> Result<Response<GetQueueTaskCountsResponse>, Status> {
+        let work = async {
+            let answer = self.node.read(|view| {
+                let queues = view.counts().queues();
+                Ok(GetQueueTaskCountsResponse {
+                    queue_counts: queues
+                        .map(|(queue, counts)| (queue.to_string(), count(counts.total)))
+                        .collect(),
+                    total_task_count: count(view.counts().total()),
+                })
+            });
+            Ok(answer.await?)
+        };
+        self.calls.get_queue_task_counts.run(request.metadata(), work).await
+    }
+
+    async fn get_task_state_counts(
+        &self,
+        request: Request<GetTaskStateCountsRequest>,
+    ) -> Result<Response<GetTaskStateCountsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            validate::name("queue", &request.queue)?;
+            let queue = request.queue;
+            let answer = self.node.read(|view| {
+                let counts = view.counts().queue(&queue);
+                Ok(GetTaskStateCountsResponse {
+                    count: counts.map_or(0, |counts| count(counts.total)),
+                    state_counts: counts.map(state_counts).unwrap_or_default(),
+                    queue: queue.clone(),
+                })
+            });
+            Ok(answer.await?)
+        };
+        self.calls.get_task_state_counts.run(&metadata, work).await
+    }
+
+    async fn get_queue_and_state_counts(
+        &self,
+        request: Request<GetQueueAndStateCountsRequest>,
+    ) -> Result<Response<GetQueueAndStateCountsResponse>, Status> {
+        let work = async {
+            let answer = self.node.read(|view| {
+                let queues = view.counts().queues().map(|(queue, counts)| {
+                    let row = QueueAndStateCounts {
+                        queue: queue.to_string(),
+                        count: count(counts.total),
+                        state_counts: state_counts(counts),
+                    };
+                    (queue.to_string(), row)
+                });
+                Ok(GetQueueAndStateCountsResponse {
+                    queue_and_state_counts: queues.collect(),
+                })
+            });
+            Ok(answer.await?)
+        };
+        self.calls.get_queue_and_state_counts.run(request.metadata(), work).await
+    }
+
+    async fn extend_task(&self, _: Request<ExtendTaskRequest>) -> Result<Response<ExtendTaskResponse>, Status> {
+        Err(later("ExtendTask"))
+    }
+
+    async fn submit_tasks(&self, _: Request<SubmitTasksRequest>) -> Result<Response<SubmitTasksResponse>, Status> {
+        Err(later("SubmitTasks"))
+    }
+
+    async fn get_next_tasks(&self, _: Request<GetNextTasksRequest>) -> Result<Response<GetNextTasksResponse>, Status> {
+        Err(later("GetNextTasks"))
+    }
+
+    async fn complete_tasks(&self, _: Request<CompleteTasksRequest>) -> Result<Response<CompleteTasksResponse>, Status> {
+        Err(later("CompleteTasks"))
+    }
+}

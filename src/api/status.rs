@@ -1,0 +1,57 @@
+//! Errors to gRPC codes: the one file that decides which.
+
+use tonic::{Code, Status};
+
+use crate::node::NodeError;
+use crate::queue::Refusal;
+
+/// A request that is refused before anything is proposed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A field breaks a limit. Names field and limit, never a long input.
+    #[error("{field}: {limit}")]
+    Field {
+        /// The field's path, as in `next_task.queue`.
+        field: String,
+        /// What it must be.
+        limit: String,
+    },
+    /// A field or call that this version doesn't know how to honour.
+    #[error("{what} is not supported by this version yet; nothing was done")]
+    Unsupported {
+        /// The field or call.
+        what: String,
+    },
+}
+
+impl From<Invalid> for Status {
+    fn from(invalid: Invalid) -> Self {
+        let code = match &invalid {
+            Invalid::Field { .. } => Code::InvalidArgument,
+            Invalid::Unsupported { .. } => Code::Unimplemented,
+        };
+        Self::new(code, invalid.to_string())
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let code = match &refusal {
+            Refusal::StaleAttempt { .. } => Code::FailedPrecondition,
+            Refusal::UuidTaken { .. } => Code::AlreadyExists,
+            Refusal::Malformed { .. } => Code::Internal,
+        };
+        Self::new(code, refusal.to_string())
+    }
+}
+
+impl From<NodeError> for Status {
+    fn from(error: NodeError) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+/// The outcome is of another kind than the command: a bug, said plainly.
+pub fn unexpected() -> Status {
+    Status::internal("the state machine answered another command")
+}

@@ -1,0 +1,51 @@
+//! Watches the free space, so that a disk that fills refuses writes before it breaks them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Node;
+use super::health::Health;
+
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Space that is left for checkpoints and for what is in flight.
+const RESERVE_BYTES: u64 = 64 << 20;
+/// On a small disk the reserve is this share of it.
+const RESERVE_SHARE: u64 = 16;
+
+/// Refuses writes while there is little space, and takes them again when there is more.
+pub async fn watch(node: Node, data_dir: PathBuf) {
+    loop {
+        let was_low = matches!(node.health.get(), Health::ReadOnly(_));
+        let low = little_space(&data_dir, was_low);
+        match (low, was_low) {
+            (Some(why), false) if node.health.is_ready() => {
+                tracing::error!("{why}");
+                node.health.set(Health::ReadOnly(why));
+            }
+            (None, true) => {
+                tracing::info!("there is disk space again: writes are taken");
+                node.health.set(Health::Ready);
+            }
+            _ => {}
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// What to tell if less than the reserve is left. Twice the reserve ends it, so that it doesn't flicker.
+fn little_space(data_dir: &Path, was_low: bool) -> Option<String> {
+    // A file system that doesn't tell is not watched: writes tell when they fail.
+    let space = rustix::fs::statvfs(data_dir).ok()?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let total = space.f_blocks.saturating_mul(space.f_frsize);
+    let reserve = RESERVE_BYTES.min(total / RESERVE_SHARE);
+    let needed = if was_low { 2 * reserve } else { reserve };
+    (free < needed).then(|| {
+        format!(
+            "the disk is almost full: {} MiB free in {}, {} needed; writes are refused until there is space",
+            free >> 20,
+            data_dir.display(),
+            needed >> 20
+        )
+    })
+}

@@ -1,0 +1,108 @@
+//! Whether the node may serve, and if not, why.
+
+use tokio::sync::watch;
+
+/// What the node can do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// It opens its files or replays its log.
+    Starting(String),
+    /// It reads and writes.
+    Ready,
+    /// It reads, and refuses writes until an operator has made room.
+    ReadOnly(String),
+    /// It finishes what is in flight and takes nothing new.
+    Draining,
+    /// It can't vouch for its state any more and needs a restart.
+    Failed(String),
+}
+
+impl Health {
+    /// Why no write is taken now.
+    pub fn refuses_writes(&self) -> Option<String> {
+        match self {
+            Self::Ready => None,
+            Self::ReadOnly(why) => Some(why.clone()),
+            _ => self.refuses_reads(),
+        }
+    }
+
+    /// Why no read is answered now.
+    pub fn refuses_reads(&self) -> Option<String> {
+        match self {
+            Self::Ready | Self::ReadOnly(_) => None,
+            Self::Starting(what) => Some(format!("the node is starting: {what}")),
+            Self::Draining => Some("the node is shutting down".into()),
+            Self::Failed(why) => Some(format!("the node has stopped: {why}; see its log and restart it")),
+        }
+    }
+}
+
+/// Where the health is kept; whoever waits for a change subscribes.
+#[derive(Debug)]
+pub struct HealthBoard {
+    health: watch::Sender<Health>,
+}
+
+impl Default for HealthBoard {
+    fn default() -> Self {
+        let health = Health::Starting("opening the data directory".into());
+        Self {
+            health: watch::Sender::new(health),
+        }
+    }
+}
+
+impl HealthBoard {
+    /// What it is now.
+    pub fn get(&self) -> Health {
+        self.health.borrow().clone()
+    }
+
+    /// Whether reads and writes are taken, without a copy.
+    pub fn is_ready(&self) -> bool {
+        *self.health.borrow() == Health::Ready
+    }
+
+    /// Follows the changes.
+    pub fn subscribe(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// Changes it. A failure stays: only a restart mends it. Draining gives way to failure alone.
+    pub fn set(&self, to: Health) {
+        self.health.send_if_modified(|health| {
+            let stays = match health {
+                Health::Failed(_) => true,
+                Health::Draining => !matches!(to, Health::Failed(_)),
+                _ => *health == to,
+            };
+            if !stays {
+                *health = to;
+            }
+            !stays
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_stays() {
+        let board = HealthBoard::default();
+        assert!(board.get().refuses_reads().is_some());
+        board.set(Health::Ready);
+        assert!(board.is_ready());
+        board.set(Health::ReadOnly("disk full".into()));
+        assert_eq!(board.get().refuses_writes(), Some("disk full".into()));
+        assert_eq!(board.get().refuses_reads(), None);
+        board.set(Health::Draining);
+        board.set(Health::Ready);
+        assert_eq!(board.get(), Health::Draining);
+        board.set(Health::Failed("fsync".into()));
+        board.set(Health::Ready);
+        assert!(board.get().refuses_writes().is_some_and(|why| why.contains("fsync")));
+    }
+}

@@ -1,0 +1,208 @@
+//! A node: takes commands and queries, and sees to it that answers are true.
+//!
+//! Writes go through the [`proposer`] into the log, reads wait until the state is
+//! fresh ([`reader`]), and the [`sweep`] proposes what time brings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+mod disk;
+pub mod health;
+mod maintenance;
+mod proposer;
+mod reader;
+mod sweep;
+
+use crate::clock::Clock;
+use crate::proto::durable::{self, command::Kind};
+use crate::queue::Outcome;
+use crate::raft::{Raft, RaftFailure, Status};
+use crate::store::{Store, StoreError, View};
+use health::{Health, HealthBoard};
+use proposer::Proposer;
+use reader::Reader;
+
+/// Why a node did not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NodeError {
+    /// Nothing was done; safe to retry.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It may have been done, or may still be.
+    #[error("the outcome is not known: {0}")]
+    Unknown(String),
+}
+
+impl NodeError {
+    fn unexpected() -> Self {
+        Self::Unknown("the state machine answered another command".into())
+    }
+}
+
+impl From<RaftFailure> for NodeError {
+    fn from(failure: RaftFailure) -> Self {
+        match failure {
+            RaftFailure::NotLeader { .. } | RaftFailure::NoQuorum => {
+                Self::Unavailable(format!("{failure}; nothing was done"))
+            }
+            RaftFailure::Unknown | RaftFailure::Stopped(_) => Self::Unknown(failure.to_string()),
+        }
+    }
+}
+
+/// What the operator has set.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How often due tasks are timed out; none means only when asked.
+    pub timeout_sweep: Option<Duration>,
+    /// How long archived tasks are kept; none means for ever.
+    pub archive_retention: Option<Duration>,
+    /// Log entries between snapshots.
+    pub snapshot_every: u64,
+    /// Where the data lies, to watch its free space.
+    pub data_dir: std::path::PathBuf,
+}
+
+/// A running node; clones share it.
+#[derive(Clone)]
+pub struct Node {
+    clock: Arc<Clock>,
+    health: Arc<HealthBoard>,
+    store: Store,
+    raft: Raft,
+    proposer: Proposer,
+    reader: Reader,
+}
+
+impl Node {
+    /// Starts what a node does by itself. It serves once its health is ready.
+    pub fn start(raft: Raft, store: Store, clock: Arc<Clock>, health: Arc<HealthBoard>, options: &Options) -> Self {
+        let node = Self {
+            proposer: Proposer::start(raft.clone(), clock.clone()),
+            reader: Reader::start(raft.clone()),
+            clock,
+            health,
+            store,
+            raft,
+        };
+        tokio::spawn(maintenance::watch_raft(node.clone()));
+        tokio::spawn(maintenance::compact(node.clone(), options.snapshot_every));
+        tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
+        if let Some(interval) = options.timeout_sweep {
+            tokio::spawn(sweep::time_out(node.clone(), interval));
+        }
+        if let Some(retention) = options.archive_retention {
+            tokio::spawn(sweep::forget(node.clone(), retention));
+        }
+        node
+    }
+
+    /// Proposes a command and waits for its outcome.
+    ///
+    /// # Errors
+    /// Unavailable if nothing was done, unknown if it may have been.
+    pub async fn execute(&self, kind: Kind) -> Result<Outcome, NodeError> {
+        if !self.health.is_ready()
+            && let Some(why) = self.health.get().refuses_writes()
+        {
+            return Err(NodeError::Unavailable(format!("{why}; nothing was done")));
+        }
+        self.proposer.propose(durable::Command { kind: Some(kind) }).await
+    }
+
+    /// Claims a task. A claim that finds nothing costs no log entry: a fresh read tells it.
+    ///
+    /// # Errors
+    /// As [`Node::execute`].
+    pub async fn claim(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
+        let nothing = |view: &dyn View| {
+            let waiting = view.counts().of(&claim.queue, &claim.current_state);
+            Ok(waiting == 0)
+        };
+        if self.local(nothing)? && self.read(nothing).await? {
+            return Ok(Outcome::Task(None));
+        }
+        self.execute(Kind::Claim(claim)).await
+    }
+
+    /// Answers a query from a state that holds all that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// If this can't be vouched for.
+    pub async fn read<T>(
+        &self,
+        query: impl FnOnce(&dyn View) -> Result<T, StoreError>,
+    ) -> Result<T, NodeError> {
+        if !self.health.is_ready()
+            && let Some(why) = self.health.get().refuses_reads()
+        {
+            return Err(NodeError::Unavailable(why));
+        }
+        self.reader.fresh().await?;
+        self.local(query)
+    }
+
+    /// Answers a query from this node's state, however old.
+    ///
+    /// # Errors
+    /// If the store can't be read; the node stops serving then.
+    pub fn local<T>(&self, query: impl FnOnce(&dyn View) -> Result<T, StoreError>) -> Result<T, NodeError> {
+        let result = query(&*self.store.lock());
+        result.map_err(|error| {
+            tracing::error!(%error, "the state can't be read: the node stops serving");
+            self.health.set(Health::Failed(error.to_string()));
+            NodeError::Unavailable(error.to_string())
+        })
+    }
+
+    /// Opens a snapshot that holds all that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// If none can be vouched for or written.
+    pub async fn backup(&self) -> Result<std::fs::File, NodeError> {
+        self.read(|_| Ok(())).await?;
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let snapshot = store.write_snapshot(true).map_err(|error| error.to_string())?;
+            // Held open, it can be read even when a newer snapshot takes its place.
+            std::fs::File::open(&snapshot.path).map_err(|error| error.to_string())
+        });
+        let opened = written.await.unwrap_or_else(|error| Err(error.to_string()));
+        opened.map_err(|why| NodeError::Unavailable(format!("no snapshot can be written: {why}")))
+    }
+
+    /// Whether this node leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        self.health.is_ready() && self.raft.is_leader()
+    }
+
+    /// The clock that stamps proposals.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether it serves.
+    pub fn health(&self) -> &HealthBoard {
+        &self.health
+    }
+
+    /// The group as this node sees it.
+    pub fn status(&self) -> Status {
+        self.raft.status()
+    }
+
+    /// The store, for figures and backups.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The group, for figures.
+    pub fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    /// Commands that wait for their turn now.
+    pub fn waiting(&self) -> usize {
+        self.proposer.waiting()
+    }
+}

@@ -1,0 +1,112 @@
+//! What the leader does by itself: due tasks time out, old archives are forgotten.
+//!
+//! Nothing here changes state: it proposes log entries, as a client would.
+
+use std::time::Duration;
+
+use super::{Node, NodeError};
+use crate::proto::durable::{self, command::Kind};
+use crate::queue::Outcome;
+
+/// Tasks that one log entry looks at: bounds how long one entry is applied.
+const STEP: u32 = 1000;
+/// How often the archive is looked at.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Times out what is due at `at_time_ns` (0 means now) in one queue, or in all if it is empty.
+    ///
+    /// Goes on in bounded steps; an error leaves what the steps before it did.
+    pub async fn clean_up(&self, at_time_ns: i64, queue: &str) -> Result<u64, NodeError> {
+        let at_time_ns = match at_time_ns {
+            0 => self.clock.now_ns(),
+            at_time_ns => at_time_ns,
+        };
+        let mut timed_out = 0;
+        let mut after = None;
+        loop {
+            let step = durable::TimeOut {
+                at_time_ns,
+                queue: queue.to_owned(),
+                after,
+                limit: STEP,
+            };
+            let Outcome::TimedOut { tasks, resume } = self.execute(Kind::TimeOut(step)).await? else {
+                return Err(NodeError::unexpected());
+            };
+            timed_out += tasks;
+            let Some(deadline) = resume else {
+                return Ok(timed_out);
+            };
+            after = Some(durable::Deadline {
+                at_ns: deadline.at_ns,
+                seq: deadline.seq,
+            });
+        }
+    }
+
+    async fn expire(&self, before_ns: i64) -> Result<(), NodeError> {
+        loop {
+            let step = durable::Expire {
+                before_ns,
+                limit: STEP,
+            };
+            let Outcome::Expired { more, .. } = self.execute(Kind::Expire(step)).await? else {
+                return Err(NodeError::unexpected());
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn anything_due(&self, now_ns: i64) -> Result<bool, NodeError> {
+        let first = self.local(|view| view.next_deadline(None))?;
+        Ok(first.is_some_and(|(deadline, _)| deadline.at_ns < now_ns))
+    }
+
+    fn anything_expired(&self, before_ns: i64) -> Result<bool, NodeError> {
+        let first = self.local(|view| view.next_bucket(None))?;
+        Ok(first.is_some_and(|(_, bucket)| bucket.archived_ns < before_ns))
+    }
+}
+
+/// Times out due tasks every `interval` for as long as this node leads.
+pub async fn time_out(node: Node, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        if !node.leads() {
+            continue;
+        }
+        let now_ns = node.clock.now_ns();
+        let swept = match node.anything_due(now_ns) {
+            Ok(false) => continue,
+            Ok(true) => node.clean_up(now_ns, "").await,
+            Err(error) => Err(error),
+        };
+        match swept {
+            Ok(tasks) => tracing::debug!(tasks, "timed out due tasks"),
+            Err(error) => tracing::warn!(%error, "due tasks were not timed out; will try again"),
+        }
+    }
+}
+
+/// Forgets archived tasks older than `retention` for as long as this node leads.
+pub async fn forget(node: Node, retention: Duration) {
+    let retention_ns = i64::try_from(retention.as_nanos()).unwrap_or(i64::MAX);
+    loop {
+        tokio::time::sleep(RETENTION_INTERVAL).await;
+        if !node.leads() {
+            continue;
+        }
+        let before_ns = node.clock.now_ns().saturating_sub(retention_ns);
+        let forgot = match node.anything_expired(before_ns) {
+            Ok(false) => continue,
+            Ok(true) => node.expire(before_ns).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = forgot {
+            tracing::warn!(%error, "old archived tasks were not forgotten; will try again");
+        }
+    }
+}

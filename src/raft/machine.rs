@@ -1,0 +1,151 @@
+//! Openraft's state machine: decodes entries, applies them with [`crate::queue`] to the store.
+
+use std::io;
+use std::path::PathBuf;
+
+use futures::{Stream, TryStreamExt};
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
+use openraft::OptionalSend;
+
+use super::codec;
+use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
+use crate::queue::{self, Outcome};
+use crate::store::record::{Header, Position};
+use crate::store::{Changes, Store, StoreError, View, read_snapshot};
+
+/// A snapshot on its way: a file.
+#[derive(Debug, Clone)]
+pub struct SnapshotData {
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// The state machine of a node; clones share the store.
+#[derive(Clone)]
+pub struct Machine {
+    store: Store,
+}
+
+impl Machine {
+    /// Applies to that store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    fn apply_entry(&self, entry: Entry) -> Result<Vec<Outcome>, io::Error> {
+        let mut state = self.store.lock();
+        let mut position = Position {
+            index: entry.log_id.index,
+            log_id: codec::log_id_to_bytes(Some(entry.log_id)),
+            membership: state.header().position.membership.clone(),
+        };
+        match entry.payload {
+            Payload::Normal(group) => {
+                let group = group.decode().map_err(|error| {
+                    let what = format!("log entry {} can't be decoded: {error}", position.index);
+                    io::Error::new(io::ErrorKind::InvalidData, what)
+                })?;
+                Ok(queue::apply(&mut *state, group, position)?)
+            }
+            Payload::Membership(membership) => {
+                let stored = StoredMembership::new(Some(entry.log_id), membership);
+                position.membership = codec::membership_to_bytes(&stored);
+                state.end_entry(position)?;
+                Ok(Vec::new())
+            }
+            Payload::Blank => {
+                state.end_entry(position)?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+impl From<StoreError> for io::Error {
+    fn from(error: StoreError) -> Self {
+        Self::other(error)
+    }
+}
+
+fn applied(header: &Header) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+    let log_id = codec::log_id_from_bytes(&header.position.log_id)?;
+    let membership = codec::membership_from_bytes(&header.position.membership)?;
+    Ok((log_id, membership))
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        applied(self.store.lock().header())
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
+    where
+        Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
+    {
+        while let Some((entry, responder)) = entries.try_next().await? {
+            self.store.wait_for_room().await;
+            let outcomes = self.apply_entry(entry)?;
+            if let Some(responder) = responder {
+                responder.send(outcomes);
+            }
+            self.store.freeze_if_due();
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        _meta: &SnapshotMetaOf<TypeConfig>,
+        snapshot: SnapshotData,
+    ) -> Result<(), io::Error> {
+        let store = self.store.clone();
+        blocking(move || store.install_snapshot(&snapshot.path)).await?;
+        Ok(())
+    }
+
+    async fn get_current_snapshot(
+        &mut self,
+    ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
+        let newest = self.store.newest_snapshot()?;
+        newest.map(|newest| snapshot_of(newest.path)).transpose()
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Machine {
+    type SnapshotData = SnapshotData;
+
+    async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
+        let store = self.store.clone();
+        // From a checkpoint taken now: the log can be purged up to here.
+        let built = blocking(move || store.write_snapshot(true)).await?;
+        snapshot_of(built.path)
+    }
+}
+
+fn snapshot_of(path: PathBuf) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
+    let (last_log_id, last_membership) = applied(read_snapshot(&path)?.header())?;
+    Ok(SnapshotOf::<TypeConfig, SnapshotData> {
+        meta: SnapshotMetaOf::<TypeConfig> {
+            last_log_id,
+            last_membership,
+        },
+        snapshot: SnapshotData { path },
+    })
+}
+
+/// Runs what reads or writes whole files beside the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, io::Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let result = done.map_err(|error| io::Error::other(format!("background work: {error}")))?;
+    Ok(result?)
+}

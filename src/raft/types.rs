@@ -1,0 +1,126 @@
+//! Openraft's types, filled in for Corndogs.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use openraft::RaftTypeConfig;
+use openraft::impls::{BasicNode, BoxedErrorSource, InlineBatch, TokioRuntime, leader_id_adv};
+use openraft::raft::ClientWriteResult;
+use openraft::raft::responder::Responder;
+use prost::{DecodeError, Message};
+
+use crate::proto::durable;
+use crate::queue::Outcome;
+
+/// The type configuration of a Corndogs group.
+#[derive(Debug, Clone, Copy, Default, Eq, PartialEq, Ord, PartialOrd)]
+pub struct TypeConfig;
+
+impl RaftTypeConfig for TypeConfig {
+    type D = Group;
+    type R = Vec<Outcome>;
+    type NodeId = u64;
+    type Node = BasicNode;
+    type Term = u64;
+    type LeaderId = leader_id_adv::LeaderId<u64, u64>;
+    type Vote = openraft::Vote<Self::LeaderId>;
+    type Payload = openraft::EntryPayload<Group, u64, BasicNode>;
+    type Entry = openraft::Entry<Self::LeaderId, Self::Payload>;
+    type AsyncRuntime = TokioRuntime;
+    type Responder<T>
+        = CallBack<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type Batch<T>
+        = InlineBatch<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type ErrorSource = BoxedErrorSource;
+}
+
+/// A term and the node that leads in it.
+pub type LeaderId = leader_id_adv::LeaderId<u64, u64>;
+/// Identifies a log entry.
+pub type LogId = openraft::LogId<LeaderId>;
+/// What a node promised to whom.
+pub type Vote = openraft::Vote<LeaderId>;
+/// What an entry holds.
+pub type Payload = openraft::EntryPayload<Group, u64, BasicNode>;
+/// A log entry.
+pub type Entry = openraft::Entry<LeaderId, Payload>;
+/// Who belongs to the cluster.
+pub type Membership = openraft::Membership<u64, BasicNode>;
+/// The same, with the entry it came from.
+pub type StoredMembership = openraft::StoredMembership<LeaderId, u64, BasicNode>;
+
+/// An encoded `durable::Group`: encoded once, the same bytes go to log, peers and apply.
+///
+/// They start with the log record's tag, so that storing them copies nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Group(Bytes);
+
+impl Group {
+    /// The tag of a log record that holds a group.
+    pub const TAG: u8 = 1;
+
+    /// Encodes a group.
+    pub fn encode(group: &durable::Group) -> Self {
+        let mut bytes = BytesMut::with_capacity(1 + group.encoded_len());
+        bytes.put_u8(Self::TAG);
+        // A `BytesMut` grows: encoding into it can't run out of room.
+        group.encode_raw(&mut bytes);
+        Self(bytes.freeze())
+    }
+
+    /// Takes the bytes of a log record with that tag.
+    pub fn from_tagged(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of the log record.
+    pub fn tagged(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// Decodes the group; payloads share its bytes.
+    ///
+    /// # Errors
+    /// If the bytes are none.
+    pub fn decode(&self) -> Result<durable::Group, DecodeError> {
+        durable::Group::decode(self.0.slice(1.min(self.0.len())..))
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Group({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Hands a result to whoever waits, without a task of its own.
+pub struct CallBack<T>(Box<dyn FnOnce(T) + Send>);
+
+impl<T> CallBack<T> {
+    /// Calls `on_complete` with the result.
+    pub fn new(on_complete: impl FnOnce(T) + Send + 'static) -> Self {
+        Self(Box::new(on_complete))
+    }
+}
+
+impl<T> Responder<TypeConfig, T> for CallBack<T>
+where
+    T: openraft::OptionalSend + 'static,
+{
+    fn on_complete(self, result: T) {
+        (self.0)(result);
+    }
+}
+
+/// What openraft answers to a proposal.
+pub type WriteResult = ClientWriteResult<TypeConfig>;
