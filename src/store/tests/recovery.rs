@@ -85,6 +85,24 @@ fn a_noted_damage_is_believed() {
 }
 
 #[test]
+fn a_swap_that_was_cut_short_is_made_again() {
+    let mut harness = Harness::new();
+    harness.grow_much(1, 100);
+    let snapshot = harness.store().write_snapshot(true).unwrap();
+    harness.grow_much(2, 20);
+    harness.checkpoint();
+    harness.close();
+    let [checkpoint, new, marker] =
+        ["", ".new", ".damaged"].map(|end| harness.path().join(format!("checkpoint{end}")));
+    std::fs::write(&marker, b"").unwrap();
+    std::fs::rename(&checkpoint, &new).unwrap();
+    harness.reopen();
+    assert_eq!(harness.index(), snapshot.index);
+    assert!(!marker.exists() && !new.exists());
+    harness.log.check(harness.store());
+}
+
+#[test]
 fn where_all_snapshots_are_damaged_too_it_says_so() {
     let mut harness = Harness::new();
     harness.grow_much(1, 100);
