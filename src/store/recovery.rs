@@ -130,9 +130,12 @@ fn check_last(paths: &Paths, disk: &Disk) -> Result<()> {
 }
 
 fn can_shrink(paths: &Paths, disk: &Disk) -> Result<bool> {
-    let held = disk.header()?.held_bytes.saturating_mul(BLOATED_TIMES);
-    let is_bloated = disk.size()? > held.max(BLOATED_BYTES);
-    Ok(is_bloated && !list_snapshots(&paths.snapshots)?.is_empty())
+    let bloated = is_bloated(disk.size()?, disk.header()?.held_bytes);
+    Ok(bloated && !list_snapshots(&paths.snapshots)?.is_empty())
+}
+
+fn is_bloated(disk_bytes: u64, held_bytes: u64) -> bool {
+    disk_bytes > BLOATED_BYTES && disk_bytes / BLOATED_TIMES > held_bytes
 }
 
 /// The newest snapshot that is whole. None if there is no snapshot at all.
@@ -286,5 +289,19 @@ impl<'a> Loader<'a> {
             piece.clear();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_bloated;
+
+    #[test]
+    fn bloated_is_large_and_mostly_empty() {
+        let mib = 1024 * 1024;
+        assert!(!is_bloated(256 * mib, 0));
+        assert!(is_bloated(257 * mib, 0));
+        assert!(is_bloated(1024 * mib, 255 * mib));
+        assert!(!is_bloated(1024 * mib, 256 * mib));
     }
 }
