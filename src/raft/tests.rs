@@ -33,7 +33,10 @@ fn a_log_comes_back_after_it_was_dropped() {
     use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 
     let dir = tempfile::tempdir().unwrap();
-    let leader_id = LeaderId { term: 3, node_id: 1 };
+    let leader_id = LeaderId {
+        term: 3,
+        node_id: 1,
+    };
     let entry = |index| Entry {
         log_id: LogId { leader_id, index },
         payload: Payload::Normal(Group::encode(&durable::Group {
@@ -41,14 +44,27 @@ fn a_log_comes_back_after_it_was_dropped() {
             commands: Vec::new(),
         })),
     };
-    let vote = Vote { leader_id, committed: true };
+    let vote = Vote {
+        leader_id,
+        committed: true,
+    };
     TypeConfig::run(async {
         let mut log = LogStore::open(dir.path()).unwrap();
         log.save_vote(&vote).await.unwrap();
         log.blocking_append((0..100).map(entry)).await.unwrap();
         assert_eq!(*log.durable_index().borrow(), 99);
-        log.purge(LogId { leader_id, index: 9 }).await.unwrap();
-        log.truncate_after(Some(LogId { leader_id, index: 49 })).await.unwrap();
+        log.purge(LogId {
+            leader_id,
+            index: 9,
+        })
+        .await
+        .unwrap();
+        log.truncate_after(Some(LogId {
+            leader_id,
+            index: 49,
+        }))
+        .await
+        .unwrap();
         assert_eq!(*log.durable_index().borrow(), 49);
     });
     TypeConfig::run(async {
@@ -63,11 +79,14 @@ fn a_log_comes_back_after_it_was_dropped() {
 
 #[test]
 fn a_damaged_log_is_refused() {
-    use openraft::storage::RaftLogStorageExt;
     use super::types::{Entry, LeaderId, LogId, Payload};
+    use openraft::storage::RaftLogStorageExt;
 
     let dir = tempfile::tempdir().unwrap();
-    let leader_id = LeaderId { term: 1, node_id: 1 };
+    let leader_id = LeaderId {
+        term: 1,
+        node_id: 1,
+    };
     let entries = (0..100).map(|index| Entry {
         log_id: LogId { leader_id, index },
         payload: Payload::Blank,
@@ -79,7 +98,9 @@ fn a_damaged_log_is_refused() {
     let mut files = std::fs::read_dir(dir.path()).unwrap();
     let chunk = files.find_map(|file| {
         let path = file.unwrap().path();
-        path.extension().is_some_and(|extension| extension == "wal").then_some(path)
+        path.extension()
+            .is_some_and(|extension| extension == "wal")
+            .then_some(path)
     });
     let chunk = chunk.unwrap();
     let mut bytes = std::fs::read(&chunk).unwrap();

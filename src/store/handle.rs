@@ -139,7 +139,9 @@ impl Store {
                 let failed = (now.failures > failures)
                     .then(|| now.error.clone())
                     .flatten();
-                (now.index >= index, failed)
+                // Index 0 stands for the first entry and for none: then what is left to write tells.
+                let done = now.index >= index && (now.index > 0 || self.inner.is_settled());
+                (done, failed)
             };
             if done {
                 return Ok(());
@@ -235,6 +237,12 @@ impl Inner {
         }
         self.hand_over(&mut state);
         true
+    }
+
+    /// Whether nothing is left to write.
+    fn is_settled(&self) -> bool {
+        let state = self.state.lock();
+        !state.is_frozen() && !state.is_dirty()
     }
 
     /// Freezes what there is, if that is possible now.

@@ -68,6 +68,7 @@ pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
     files::remove_file(&paths.redo_tmp)?;
     files::remove_dir(&paths.new_checkpoint())?;
     let marked = exists(&damage_marker(&paths.checkpoint))?;
+    let is_new = !exists(&paths.checkpoint)? && list_snapshots(&paths.snapshots)?.is_empty();
     let why = if marked {
         StoreError::damaged("checkpoint", "so it was noted before")
     } else if !exists(&paths.checkpoint)? {
@@ -82,7 +83,11 @@ pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
     };
     let newest = newest_readable(paths)?;
     let index = newest.as_ref().map_or(0, |snapshot| snapshot.index);
-    tracing::warn!(reason = %why, snapshot = index, "the checkpoint is built from the newest snapshot");
+    if is_new {
+        tracing::debug!("an empty checkpoint is made");
+    } else {
+        tracing::warn!(reason = %why, snapshot = index, "the checkpoint is built from the newest snapshot");
+    }
     build(paths, newest.as_ref())?;
     swap(paths)
 }

@@ -89,6 +89,11 @@ impl State {
         self.header() != &self.frozen_header
     }
 
+    /// Whether frozen changes are under way to the checkpoint.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// Whether a freeze is possible now: between entries, and with no frozen changes under way.
     pub(super) fn can_freeze(&self) -> bool {
         !self.frozen && !self.in_entry && self.disk.is_some()
