@@ -11,6 +11,7 @@ mod counts;
 mod fields;
 mod finish;
 mod human;
+mod restore;
 mod run;
 mod tasks;
 #[cfg(test)]
@@ -59,6 +60,7 @@ enum Command {
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
+    Restore(restore::Restore),
     Bench(Box<bench::Bench>),
 }
 
@@ -68,6 +70,9 @@ pub fn main() -> ExitCode {
         Ok(Cli {
             command: Command::Run(run),
         }) => run.run(),
+        Ok(Cli {
+            command: Command::Restore(restore),
+        }) => report(restore.run()),
         Ok(Cli {
             command: Command::Bench(bench),
         }) => report(bench.run()),
@@ -108,8 +113,8 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::CompleteTasks(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
-            Command::Run(_) | Command::Bench(_) => {
-                Err(Failure::Failed("not a client call".to_owned()))
+            Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {
+                Err(Failure::Failed("not a client command".to_owned()))
             }
         }
     })

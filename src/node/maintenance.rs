@@ -41,10 +41,7 @@ fn unready(status: &Status, first_target: u64) -> Option<String> {
         return Some("no leader is known".into());
     }
     if status.applied_index < first_target {
-        return Some(format!(
-            "replaying the log, entry {} of {first_target}",
-            status.applied_index
-        ));
+        return Some(format!("applying the log up to entry {first_target}"));
     }
     None
 }
@@ -56,7 +53,9 @@ pub async fn compact(node: Node, snapshot_every: u64) {
     loop {
         tokio::time::sleep(COMPACT_INTERVAL).await;
         let status = node.raft.status();
-        let since = status.applied_index.saturating_sub(status.snapshot_index.max(asked_at));
+        let since = status
+            .applied_index
+            .saturating_sub(status.snapshot_index.max(asked_at));
         if since < snapshot_every {
             continue;
         }
@@ -71,7 +70,12 @@ pub async fn compact(node: Node, snapshot_every: u64) {
         if log_bytes < snapshot_bytes {
             continue;
         }
-        tracing::info!(applied_index = status.applied_index, log_bytes, snapshot_bytes, "taking a snapshot");
+        tracing::info!(
+            applied_index = status.applied_index,
+            log_bytes,
+            snapshot_bytes,
+            "taking a snapshot"
+        );
         if let Err(error) = node.raft.snapshot().await {
             tracing::warn!(%error, "no snapshot was taken");
         }

@@ -1,7 +1,7 @@
 //! A node: takes commands and queries, and sees to it that answers are true.
 //!
-//! Writes go through the [`proposer`] into the log, reads wait until the state is
-//! fresh ([`reader`]), and the [`sweep`] proposes what time brings.
+//! Writes go through the `proposer` into the log, reads wait until the state is
+//! fresh (`reader`), and the `sweep` proposes what time brings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +76,13 @@ pub struct Node {
 
 impl Node {
     /// Starts what a node does by itself. It serves once its health is ready.
-    pub fn start(raft: Raft, store: Store, clock: Arc<Clock>, health: Arc<HealthBoard>, options: &Options) -> Self {
+    pub fn start(
+        raft: Raft,
+        store: Store,
+        clock: Arc<Clock>,
+        health: Arc<HealthBoard>,
+        options: &Options,
+    ) -> Self {
         let node = Self {
             proposer: Proposer::start(raft.clone(), clock.clone()),
             reader: Reader::start(raft.clone()),
@@ -107,7 +113,9 @@ impl Node {
         {
             return Err(NodeError::Unavailable(format!("{why}; nothing was done")));
         }
-        self.proposer.propose(durable::Command { kind: Some(kind) }).await
+        self.proposer
+            .propose(durable::Command { kind: Some(kind) })
+            .await
     }
 
     /// Claims a task. A claim that finds nothing costs no log entry: a fresh read tells it.
@@ -146,13 +154,34 @@ impl Node {
     ///
     /// # Errors
     /// If the store can't be read; the node stops serving then.
-    pub fn local<T>(&self, query: impl FnOnce(&dyn View) -> Result<T, StoreError>) -> Result<T, NodeError> {
+    pub fn local<T>(
+        &self,
+        query: impl FnOnce(&dyn View) -> Result<T, StoreError>,
+    ) -> Result<T, NodeError> {
         let result = query(&*self.store.lock());
         result.map_err(|error| {
             tracing::error!(%error, "the state can't be read: the node stops serving");
             self.health.set(Health::Failed(error.to_string()));
             NodeError::Unavailable(error.to_string())
         })
+    }
+
+    /// Opens a snapshot that holds all that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// If none can be vouched for or written.
+    pub async fn backup(&self) -> Result<std::fs::File, NodeError> {
+        self.read(|_| Ok(())).await?;
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let snapshot = store
+                .write_snapshot(true)
+                .map_err(|error| error.to_string())?;
+            // Held open, it can be read even when a newer snapshot takes its place.
+            std::fs::File::open(&snapshot.path).map_err(|error| error.to_string())
+        });
+        let opened = written.await.unwrap_or_else(|error| Err(error.to_string()));
+        opened.map_err(|why| NodeError::Unavailable(format!("no snapshot can be written: {why}")))
     }
 
     /// Whether this node leads, as far as it knows.

@@ -18,8 +18,8 @@ use raft_log::{Callback, Config, FlushMetrics, RaftLog, Types};
 use tokio::sync::{oneshot, watch};
 
 use super::codec::{StoredLogId, StoredPayload, StoredVote};
-use crate::clock;
 use super::types::{Entry, LogId, TypeConfig, Vote};
+use crate::clock;
 
 /// One file of the log. Whole chunks are purged, and the newest is cached in memory.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -128,7 +128,37 @@ impl LogStore {
     /// The first index that is not purged.
     pub fn first_index(&self) -> u64 {
         let log = self.log.lock();
-        log.log_state().purged().map_or(0, |purged| purged.0.index + 1)
+        log.log_state()
+            .purged()
+            .map_or(0, |purged| purged.0.index + 1)
+    }
+
+    /// Begins an empty log behind `log_id`, in its term. Blocks until that is durable.
+    ///
+    /// # Errors
+    /// If it can't be written, or the log is not empty.
+    pub fn begin_at(&self, log_id: LogId) -> Result<(), io::Error> {
+        let vote = Vote {
+            leader_id: log_id.leader_id,
+            committed: false,
+        };
+        let (tx, rx) = oneshot::channel();
+        {
+            let mut log = self.log.lock();
+            log.save_vote(StoredVote(vote))?;
+            log.purge(StoredLogId(log_id))?;
+            log.flush(true, Some(Flushed::Other(tx)))?;
+        }
+        rx.blocking_recv().map_err(|_| flush_thread_is_gone())?
+    }
+
+    /// The last index in the log, 0 while it is empty.
+    pub fn last_index(&self) -> u64 {
+        self.log
+            .lock()
+            .log_state()
+            .last()
+            .map_or(0, |last| last.0.index)
     }
 
     /// Figures for operators.
@@ -143,8 +173,12 @@ impl LogStore {
     async fn flush(&self) -> Result<(), io::Error> {
         let (tx, rx) = oneshot::channel();
         self.log.lock().flush(true, Some(Flushed::Other(tx)))?;
-        rx.await.map_err(|_| io::Error::other("the log's flush thread is gone"))?
+        rx.await.map_err(|_| flush_thread_is_gone())?
     }
+}
+
+fn flush_thread_is_gone() -> io::Error {
+    io::Error::other("the log's flush thread is gone")
 }
 
 /// Turns openraft's ranges into a start and an end behind the last.
@@ -182,7 +216,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         read.collect()
     }
 
-    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
         // Entries are groups of up to some MiB: bound the bytes of one read, not its count.
         const MAX_READ_BYTES: usize = 4 << 20;
         let log = self.log.lock();
@@ -239,10 +277,19 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self.log.lock().log_state().committed().map(|committed| committed.0))
+        Ok(self
+            .log
+            .lock()
+            .log_state()
+            .committed()
+            .map(|committed| committed.0))
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
@@ -265,6 +312,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let keep = last_log_id.map_or(0, |last| last.index + 1);
+        if keep > self.last_index() {
+            return Ok(());
+        }
         self.log.lock().truncate(keep)?;
         self.flush().await?;
         self.durable.send_if_modified(|durable| {

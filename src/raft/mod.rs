@@ -4,23 +4,27 @@
 //! something that takes proposals in one order and tells when a read is fresh.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::impls::BasicNode;
 use openraft::{Config, ReadPolicy, SnapshotPolicy};
-use openraft::async_runtime::WatchReceiver;
 use std::collections::BTreeMap;
 
 pub mod codec;
 pub mod log;
 pub mod machine;
 pub mod network;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 use crate::proto::durable;
 use crate::queue::Outcome;
 use crate::store::Store;
+use crate::store::record::Position;
 use log::LogStore;
 use machine::Machine;
 use network::NoPeers;
@@ -96,7 +100,12 @@ impl Raft {
     ///
     /// # Errors
     /// If the log can't be read.
-    pub async fn start_single(id: u64, address: &str, log: LogStore, store: Store) -> Result<Self, io::Error> {
+    pub async fn start_single(
+        id: u64,
+        address: &str,
+        log: LogStore,
+        store: Store,
+    ) -> Result<Self, io::Error> {
         let config = Arc::new(config().validate().map_err(io::Error::other)?);
         let machine = Machine::new(store);
         let raft = openraft::Raft::new(id, config, NoPeers, log.clone(), machine)
@@ -107,7 +116,10 @@ impl Raft {
             raft.initialize(members).await.map_err(io::Error::other)?;
         } else {
             // Nobody else can lead a group of one: don't wait for a timeout.
-            raft.trigger().elect(false).await.map_err(io::Error::other)?;
+            raft.trigger()
+                .elect(false)
+                .await
+                .map_err(io::Error::other)?;
         }
         Ok(Self { raft, log })
     }
@@ -121,7 +133,10 @@ impl Raft {
         done: impl FnOnce(Result<Vec<Outcome>, RaftFailure>) + Send + 'static,
     ) -> Result<(), RaftFailure> {
         let responder = CallBack::new(move |result: WriteResult| done(outcomes(result)));
-        let sent = self.raft.client_write_ff(Group::encode(group), Some(responder)).await;
+        let sent = self
+            .raft
+            .client_write_ff(Group::encode(group), Some(responder))
+            .await;
         sent.map_err(|fatal| stopped(&fatal))
     }
 
@@ -133,7 +148,9 @@ impl Raft {
         let linearizer = match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => linearizer,
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
-                return Err(RaftFailure::NotLeader { leader: to.leader_id });
+                return Err(RaftFailure::NotLeader {
+                    leader: to.leader_id,
+                });
             }
             Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
                 return Err(RaftFailure::NoQuorum);
@@ -170,7 +187,11 @@ impl Raft {
     /// # Errors
     /// If the node has stopped.
     pub async fn snapshot(&self) -> Result<(), RaftFailure> {
-        self.raft.trigger().snapshot().await.map_err(|fatal| stopped(&fatal))
+        self.raft
+            .trigger()
+            .snapshot()
+            .await
+            .map_err(|fatal| stopped(&fatal))
     }
 
     /// The log, for its figures.
@@ -183,6 +204,24 @@ impl Raft {
         // An error means that it has stopped already.
         drop(self.raft.shutdown().await);
     }
+}
+
+/// Makes the log of a node whose state was put in place at `position`, as by a restore.
+///
+/// The vote is set to the position's term: a leader elected below it could not append.
+///
+/// # Errors
+/// If the log can't be written, or the state belongs to other nodes.
+pub fn begin_log_at(dir: &Path, node_id: u64, position: &Position) -> Result<(), io::Error> {
+    let membership = codec::membership_from_bytes(&position.membership)?;
+    if membership.voter_ids().ne([node_id]) {
+        let why = "the backup is of a cluster; this version restores single nodes only";
+        return Err(io::Error::other(why));
+    }
+    let Some(log_id) = codec::log_id_from_bytes(&position.log_id)? else {
+        return Ok(());
+    };
+    LogStore::open(dir)?.begin_at(log_id)
 }
 
 /// Timeouts that fit fsync and pods; snapshots are triggered by the node, by the log's size.
@@ -236,6 +275,10 @@ fn status_of(metrics: &openraft::RaftMetrics<TypeConfig>) -> Status {
             .nodes()
             .map(|(id, node)| (*id, node.addr.clone()))
             .collect(),
-        failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+        failure: metrics
+            .running_state
+            .as_ref()
+            .err()
+            .map(ToString::to_string),
     }
 }
