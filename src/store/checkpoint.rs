@@ -47,6 +47,9 @@ pub(super) struct Signal {
     pub epoch: u64,
 }
 
+/// How much the checkpoint thread stands back.
+const NICENESS: i32 = 10;
+
 /// How the checkpoints go.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
@@ -62,6 +65,9 @@ pub(super) struct Progress {
 
 /// Writes what is frozen until the store closes.
 pub(super) fn run(inner: &Inner) {
+    // Answers go first; on Linux this is the thread's own, and that of sled's threads, which it
+    // starts. Where it is refused, checkpoints compete with answers.
+    _ = rustix::process::nice(NICENESS);
     let mut pause = FIRST_PAUSE;
     while let Some(frozen) = next_job(inner) {
         let written = inner.write(&frozen);
