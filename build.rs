@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+/// For the requests that batches are read from.
+const READABLE: &str = "#[derive(::serde::Deserialize)] #[serde(default, deny_unknown_fields)]";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
@@ -13,13 +16,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         ],
         ["proto"],
     )?;
-    std::fs::write(
-        out.join("public.bin"),
-        prost_bytes(&public),
-    )?;
+    std::fs::write(out.join("public.bin"), prost_bytes(&public))?;
     tonic_prost_build::configure()
         .bytes(".")
         .btree_map(".")
+        // JSON as the command line prints and reads it; the wire encoding has no part in this.
+        .message_attribute(".corndogs.v1alpha1", "#[derive(::serde::Serialize)]")
+        .message_attribute(".corndogs.v1alpha1.SubmitTaskRequest", READABLE)
+        .message_attribute(".corndogs.v1alpha1.CompleteTaskRequest", READABLE)
+        .field_attribute("payload", "#[serde(with = \"crate::proto::base64_json\")]")
         .compile_fds(public)?;
     let durable = protox::compile(
         [

@@ -3,12 +3,13 @@
 //! An option is a line in [`OPTIONS`], a field of [`Config`] and its default there.
 
 mod options;
+mod origin;
+mod sources;
 #[cfg(test)]
 mod tests;
 pub mod value;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,10 +17,14 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 pub use options::{ConfigOption, OPTIONS};
+use origin::bad;
+pub use origin::{ConfigError, Origin, Setting};
+use sources::{environment, given, read_file};
 use value::Text;
 
 /// The flag that names the TOML file; it is no key of that file.
 pub const CONFIG_FLAG: &str = "config";
+/// Names it too.
 const CONFIG_VARIABLE: &str = "CORNDOGS_CONFIG";
 
 const GIB: usize = 1 << 30;
@@ -102,92 +107,6 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
-}
-
-/// Where a value came from; displayed as an operator would look for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// A flag of that name.
-    Flag(&'static str),
-    /// An environment variable.
-    Variable(String),
-    /// A key of the TOML file.
-    File(PathBuf, &'static str),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Flag(name) => write!(f, "--{name}"),
-            Self::Variable(name) => write!(f, "environment variable {name}"),
-            Self::File(path, key) => write!(f, "{}: {key}", path.display()),
-        }
-    }
-}
-
-/// One option as it is in effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// The option, without dashes in front.
-    pub name: &'static str,
-    /// Its value as it was written; empty where it is not set.
-    pub value: String,
-    /// Who set it.
-    pub origin: Origin,
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.name, self.value)?;
-        match self.origin {
-            Origin::Default => Ok(()),
-            _ => write!(f, " ({})", self.origin),
-        }
-    }
-}
-
-/// Why there is no configuration. A usage error: the program exits with 2.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A value that its option does not take.
-    #[error("{origin}: bad value {value}: {reason}")]
-    BadValue {
-        /// Who set it.
-        origin: Origin,
-        /// What was given.
-        value: Text,
-        /// What would be right.
-        reason: String,
-    },
-    /// A key in the file that is no option.
-    #[error("{}: unknown key {key}", file.display())]
-    UnknownKey {
-        /// The TOML file.
-        file: PathBuf,
-        /// The key.
-        key: Text,
-    },
-    /// The file cannot be read, or is no TOML.
-    #[error("{}: {reason}", file.display())]
-    File {
-        /// The TOML file.
-        file: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Some of a cluster's options without the others.
-    #[error(
-        "half a cluster: {given} without {missing}; a cluster needs all three, a single node none"
-    )]
-    HalfCluster {
-        /// The options that are set, with their values.
-        given: String,
-        /// The options that are not.
-        missing: String,
-    },
 }
 
 /// The values that were given, and what they make so far.
@@ -340,89 +259,4 @@ impl Draft {
             missing: missing.join(" and "),
         })
     }
-}
-
-fn bad(origin: &Origin, value: &str, reason: String) -> ConfigError {
-    ConfigError::BadValue {
-        origin: origin.clone(),
-        value: Text::new(value),
-        reason,
-    }
-}
-
-/// An option's value and who set it.
-fn given(
-    option: &ConfigOption,
-    flags: &BTreeMap<String, String>,
-    env: &BTreeMap<String, String>,
-    file: &BTreeMap<&'static str, (String, Origin)>,
-) -> (String, Origin) {
-    if let Some(value) = flags.get(option.name) {
-        return (value.clone(), Origin::Flag(option.name));
-    }
-    for variable in option.variables() {
-        if let Some(value) = env.get(&variable).filter(|value| !value.is_empty()) {
-            return (value.clone(), Origin::Variable(variable));
-        }
-    }
-    match file.get(option.name) {
-        Some((value, origin)) => (value.clone(), origin.clone()),
-        None => (option.default.to_owned(), Origin::Default),
-    }
-}
-
-/// The file's keys, each of which must be an option, with their values as text.
-fn read_file(
-    path: &Path,
-    text: &str,
-) -> Result<BTreeMap<&'static str, (String, Origin)>, ConfigError> {
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| ConfigError::File {
-            file: path.to_owned(),
-            reason: error.to_string(),
-        })?;
-    let mut values = BTreeMap::new();
-    for (key, value) in table {
-        let Some(option) = OPTIONS.iter().find(|option| option.name == key) else {
-            return Err(ConfigError::UnknownKey {
-                file: path.to_owned(),
-                key: Text::new(&key),
-            });
-        };
-        let origin = Origin::File(path.to_owned(), option.name);
-        let value = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            other => {
-                return Err(bad(
-                    &origin,
-                    &other.to_string(),
-                    "must be a string or a whole number".to_owned(),
-                ));
-            }
-        };
-        values.insert(option.name, (value, origin));
-    }
-    Ok(values)
-}
-
-/// The variables that are ours.
-fn environment() -> Result<BTreeMap<String, String>, ConfigError> {
-    let ours = OPTIONS.iter().flat_map(ConfigOption::variables);
-    let mut env = BTreeMap::new();
-    for name in ours.chain([CONFIG_VARIABLE.to_owned()]) {
-        let Some(value) = std::env::var_os(&name) else {
-            continue;
-        };
-        let Ok(value) = value.into_string() else {
-            return Err(bad(
-                &Origin::Variable(name),
-                "(not UTF-8)",
-                "must be UTF-8".to_owned(),
-            ));
-        };
-        env.insert(name, value);
-    }
-    Ok(env)
 }

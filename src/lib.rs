@@ -4,6 +4,7 @@
 //! `cli`, `server` → `api`, `http` → `node` → `raft` → `queue` → `store`.
 //! `clock`, `config` and `proto` are leaves.
 //!
+//! - [`cli`]: the command line: the server, and a client command for every call
 //! - [`api`]: the public contract: translate, validate, errors to gRPC codes
 //! - [`node`]: propose, read, and what time brings
 //! - [`raft`]: openraft over our log, state machine and network
@@ -13,6 +14,7 @@
 //! `ARCHITECTURE.md` tells the rules that all of them keep.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
@@ -22,3 +24,6 @@ pub mod queue;
 pub mod raft;
 pub mod server;
 pub mod store;
+
+#[cfg(test)]
+mod directions;

@@ -18,3 +18,23 @@ pub mod durable {
 
 /// Descriptors of the public services, for gRPC reflection.
 pub const PUBLIC_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public.bin"));
+
+/// Payloads in JSON: base64, as in protobuf's own JSON.
+pub mod base64_json {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(payload: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(payload))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let payload = STANDARD
+            .decode(text)
+            .map_err(|error| D::Error::custom(format!("base64: {error}")))?;
+        Ok(payload.into())
+    }
+}

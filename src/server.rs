@@ -17,6 +17,10 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+mod restore;
+
+pub use restore::{Restored, restore};
+
 use crate::api::cluster::Cluster;
 use crate::api::{Defaults, Service, Translator};
 use crate::clock::{self, Clock};
@@ -30,7 +34,7 @@ use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
 use crate::raft::Raft;
 use crate::raft::log::LogStore;
 use crate::store::directory::{DataDir, DirectoryError, Identity};
-use crate::store::{Store, StoreError, StoreOptions, View};
+use crate::store::{self, Store, StoreError, View};
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;
@@ -38,6 +42,8 @@ const SINGLE_NODE: u64 = 1;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone without a word is noticed after this long without an answer.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How often a long replay says how far it is.
+const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
 /// Calls at once on one connection; more wait in the client.
 const MAX_STREAMS: u32 = 1024;
 /// Bytes that a connection may have on the way; a stream's share is what one message may need.
@@ -156,9 +162,12 @@ async fn serve(config: &Config) -> Result<(), ServerError> {
     let group = directory.group(0);
     let (log, store) = open(&group).await?;
     let identity = directory.identity();
+    let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), health.clone()));
     let raft = Raft::start_single(identity.node_id, &config.listen.to_string(), log, store.clone())
         .await
-        .map_err(|error| start_error("start raft")(error.to_string()))?;
+        .map_err(|error| start_error("start raft")(error.to_string()));
+    replay.abort();
+    let raft = raft?;
     let node = Node::start(raft, store, Arc::new(Clock::new()), health, &options(config));
     // The cell is empty: this is the only place that fills it.
     let _ = site.node.set(node.clone());
@@ -178,6 +187,11 @@ fn options(config: &Config) -> Options {
     }
 }
 
+/// Where a group's log lies.
+fn log_dir(group: &Path) -> PathBuf {
+    group.join("log")
+}
+
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|source| ServerError::Listen { address, source })
@@ -187,12 +201,16 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
 async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
     let group = group.to_owned();
     let opened = tokio::task::spawn_blocking(move || {
-        let path = group.join("log");
+        let path = log_dir(&group);
         let log = LogStore::open(&path).map_err(|source| ServerError::Log {
             path: path.clone(),
             source,
         })?;
-        let store = Store::open(&group, StoreOptions::new(log.durable_index()))?;
+        let options = store::Options {
+            durable_index: Some(log.durable_index()),
+            ..store::Options::default()
+        };
+        let store = Store::open(&group, options)?;
         let position = store.lock().header().position.clone();
         let next = if position.log_id.is_empty() { 0 } else { position.index + 1 };
         match log.first_index() {
@@ -202,6 +220,21 @@ async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
     });
     let opened = opened.await.map_err(|error| start_error("open the data directory")(error.to_string()));
     opened?
+}
+
+/// Tells once a second how far the log is replayed, and how long it will still take.
+async fn report_replay(last_index: u64, store: Store, health: Arc<HealthBoard>) {
+    let applied = || store.lock().header().position.index;
+    let (first, started) = (applied(), clock::monotonic());
+    loop {
+        tokio::time::sleep(REPLAY_INTERVAL).await;
+        let (done, all) = (applied().saturating_sub(first), last_index.saturating_sub(first).max(1));
+        let percent = done * 100 / all;
+        let spent_s = (clock::monotonic() - started).as_secs_f64();
+        let eta_s = (spent_s / done.max(1) as f64 * all.saturating_sub(done) as f64).ceil();
+        tracing::info!(percent, eta_s, entries = all, "replaying the log");
+        health.set(Health::Starting(format!("replaying the log: {percent} %, about {eta_s} s left")));
+    }
 }
 
 /// Serves gRPC until SIGTERM or SIGINT, then finishes what is in flight.

@@ -1,8 +1,12 @@
 //! `ClusterService`: what operators ask of a node.
 
+use std::fs::File;
+use std::io::Read;
 use std::pin::Pin;
 
 use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -10,6 +14,11 @@ use crate::node::Node;
 use crate::proto::cluster::cluster_service_server::ClusterService;
 use crate::proto::cluster::*;
 use crate::raft::Role;
+
+/// Bytes of a backup in one message.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Messages that wait for a slow client.
+const CHUNKS_AHEAD: usize = 4;
 
 /// Serves operators from a node.
 #[derive(Clone)]
@@ -48,7 +57,7 @@ impl ClusterService for Cluster {
             last_log_index: status.last_log_index,
             applied_index: header.position.index,
             snapshot_index: status.snapshot_index,
-            disk_bytes: self.node.store().disk_bytes() + self.node.raft().log().figures().disk_bytes,
+            disk_bytes: self.node.store().metrics().checkpoint_disk_bytes + self.node.raft().log().figures().disk_bytes,
             state_hash: header.state_hash,
         };
         Ok(Response::new(StatusResponse {
@@ -62,6 +71,28 @@ impl ClusterService for Cluster {
     type BackupStream = Pin<Box<dyn Stream<Item = Result<BackupChunk, Status>> + Send>>;
 
     async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
-        Err(Status::unimplemented("backup"))
+        let file = self.node.backup().await?;
+        let (chunks, stream) = mpsc::channel(CHUNKS_AHEAD);
+        tokio::task::spawn_blocking(move || send(file, &chunks));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// Sends a file in pieces, as fast as the client takes them; stops when it is gone.
+fn send(mut file: File, chunks: &mpsc::Sender<Result<BackupChunk, Status>>) {
+    loop {
+        let mut data = vec![0; CHUNK_BYTES];
+        let chunk = match file.read(&mut data) {
+            Ok(0) => return,
+            Ok(length) => {
+                data.truncate(length);
+                Ok(BackupChunk { data: data.into() })
+            }
+            Err(error) => Err(Status::internal(format!("the snapshot can't be read: {error}"))),
+        };
+        let ends = chunk.is_err();
+        if chunks.blocking_send(chunk).is_err() || ends {
+            return;
+        }
     }
 }

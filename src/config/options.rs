@@ -60,7 +60,7 @@ options! {
     "max-message", "BYTES", "16MiB", "The longest gRPC message", |d, t| size(t).map(|v| d.config.max_message = v);
     "default-queue" or "DEFAULT_QUEUE", "NAME", "default", "The queue of submits and claims that name none", |d, t| name(t, 255).map(|v| d.config.default_queue = v);
     "default-state" or "DEFAULT_STARTING_STATE", "NAME", "submitted", "The state of submits and claims that name none", |d, t| state(t).map(|v| d.config.default_state = v);
-    "default-timeout" or "DEFAULT_TIMEOUT", "SECONDS", "0", "The timeout of submits that name none; 0 is none", |d, t| seconds(t).map(|v| d.config.default_timeout_s = v);
+    "default-timeout" or "DEFAULT_TIMEOUT", "SECONDS", "0", "The timeout of submits that name none; 0 is none", |d, t| seconds(t).map(|v| d.config.default_timeout_s = v.max(0));
     "log-level" or "LOGLEVEL", "LEVEL", "info", "What is logged: error, warning, info, debug, trace or off", |d, t| level(t).map(|v| d.config.log_level = v);
     "log-format", "human|json", "human", "How it is logged", |d, t| format(t).map(|v| d.config.log_format = v);
 }

@@ -64,10 +64,10 @@ pub fn or_word(text: &str, word: &str) -> Result<Option<Duration>, String> {
     }
 }
 
-/// Seconds as the original counted them, or a duration of whole seconds. Negative is none, which is 0.
+/// Seconds as the original counted them, negative ones too, or a duration of whole seconds.
 pub fn seconds(text: &str) -> Result<i64, String> {
-    if let Ok(count) = text.parse::<i64>() {
-        return Ok(count.max(0));
+    if let Ok(count) = text.parse() {
+        return Ok(count);
     }
     let reason = "must be a number of seconds or a duration such as 10m";
     let duration = duration(text).map_err(|_| reason.to_owned())?;

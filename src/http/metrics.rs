@@ -91,7 +91,7 @@ fn describe() {
     describe_gauge!("corndogs_checkpoints", "Checkpoints written since the start");
     describe_gauge!("corndogs_checkpoint_last_seconds", "How long the newest checkpoint took");
     describe_gauge!("corndogs_sled_bytes", "Bytes of the checkpoint on disk");
-    describe_gauge!("corndogs_snapshot_bytes", "Bytes of the newest snapshot");
+    describe_gauge!("corndogs_checkpoint_failures", "Attempts to write a checkpoint that failed since the start");
     describe_gauge!("corndogs_clock_wall_ahead_seconds", "How far the wall clock is ahead of the state's clock");
     describe_gauge!("corndogs_ready", "1 while reads and writes are taken");
 }
@@ -99,7 +99,7 @@ fn describe() {
 fn own_figures(node: &Node) {
     let status = node.status();
     let log = node.raft().log().figures();
-    let store = node.store().figures();
+    let store = node.store().metrics();
     gauge!("corndogs_waiting_commands").set(node.waiting() as f64);
     gauge!("corndogs_raft_term").set(status.term as f64);
     gauge!("corndogs_raft_is_leader").set(f64::from(u8::from(node.raft().is_leader())));
@@ -111,9 +111,9 @@ fn own_figures(node: &Node) {
     gauge!("corndogs_memtable_bytes").set(store.memtable_bytes as f64);
     gauge!("corndogs_checkpoint_index").set(store.checkpoint_index as f64);
     gauge!("corndogs_checkpoints").set(store.checkpoints as f64);
-    gauge!("corndogs_checkpoint_last_seconds").set(store.last_checkpoint.as_secs_f64());
-    gauge!("corndogs_sled_bytes").set(store.sled_bytes as f64);
-    gauge!("corndogs_snapshot_bytes").set(store.snapshot_bytes as f64);
+    gauge!("corndogs_checkpoint_last_seconds").set(store.checkpoint_duration.as_secs_f64());
+    gauge!("corndogs_sled_bytes").set(store.checkpoint_disk_bytes as f64);
+    gauge!("corndogs_checkpoint_failures").set(store.checkpoint_failures as f64);
     gauge!("corndogs_clock_wall_ahead_seconds").set(node.clock().wall_ahead_ns() as f64 / 1e9);
     gauge!("corndogs_ready").set(f64::from(u8::from(node.health().is_ready())));
 }

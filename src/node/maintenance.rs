@@ -41,10 +41,7 @@ fn unready(status: &Status, first_target: u64) -> Option<String> {
         return Some("no leader is known".into());
     }
     if status.applied_index < first_target {
-        return Some(format!(
-            "replaying the log, entry {} of {first_target}",
-            status.applied_index
-        ));
+        return Some(format!("applying the log up to entry {first_target}"));
     }
     None
 }
@@ -57,11 +54,21 @@ pub async fn compact(node: Node, snapshot_every: u64) {
         tokio::time::sleep(COMPACT_INTERVAL).await;
         let status = node.raft.status();
         let since = status.applied_index.saturating_sub(status.snapshot_index.max(asked_at));
-        let log_bytes = node.raft.log().figures().disk_bytes;
-        if since < snapshot_every || log_bytes < node.store.snapshot_bytes() {
+        if since < snapshot_every {
             continue;
         }
-        tracing::info!(applied_index = status.applied_index, log_bytes, "taking a snapshot");
+        let snapshot_bytes = match node.store.newest_snapshot() {
+            Ok(newest) => newest.map_or(0, |newest| newest.bytes),
+            Err(error) => {
+                tracing::warn!(%error, "the snapshots can't be listed");
+                continue;
+            }
+        };
+        let log_bytes = node.raft.log().figures().disk_bytes;
+        if log_bytes < snapshot_bytes {
+            continue;
+        }
+        tracing::info!(applied_index = status.applied_index, log_bytes, snapshot_bytes, "taking a snapshot");
         if let Err(error) = node.raft.snapshot().await {
             tracing::warn!(%error, "no snapshot was taken");
         }

@@ -155,6 +155,22 @@ impl Node {
         })
     }
 
+    /// Opens a snapshot that holds all that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// If none can be vouched for or written.
+    pub async fn backup(&self) -> Result<std::fs::File, NodeError> {
+        self.read(|_| Ok(())).await?;
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let snapshot = store.write_snapshot(true).map_err(|error| error.to_string())?;
+            // Held open, it can be read even when a newer snapshot takes its place.
+            std::fs::File::open(&snapshot.path).map_err(|error| error.to_string())
+        });
+        let opened = written.await.unwrap_or_else(|error| Err(error.to_string()));
+        opened.map_err(|why| NodeError::Unavailable(format!("no snapshot can be written: {why}")))
+    }
+
     /// Whether this node leads, as far as it knows.
     pub fn leads(&self) -> bool {
         self.health.is_ready() && self.raft.is_leader()

@@ -20,6 +20,9 @@ mod update;
 pub use outcome::{Outcome, Refusal};
 pub use step::{Step, step};
 
+#[cfg(test)]
+mod tests;
+
 use crate::proto::durable::Group;
 use crate::store::record::Position;
 use crate::store::{Changes, StoreError};

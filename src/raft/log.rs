@@ -131,6 +131,30 @@ impl LogStore {
         log.log_state().purged().map_or(0, |purged| purged.0.index + 1)
     }
 
+    /// Begins an empty log behind `log_id`, in its term. Blocks until that is durable.
+    ///
+    /// # Errors
+    /// If it can't be written, or the log is not empty.
+    pub fn begin_at(&self, log_id: LogId) -> Result<(), io::Error> {
+        let vote = Vote {
+            leader_id: log_id.leader_id,
+            committed: false,
+        };
+        let (tx, rx) = oneshot::channel();
+        {
+            let mut log = self.log.lock();
+            log.save_vote(StoredVote(vote))?;
+            log.purge(StoredLogId(log_id))?;
+            log.flush(true, Some(Flushed::Other(tx)))?;
+        }
+        rx.blocking_recv().map_err(|_| flush_thread_is_gone())?
+    }
+
+    /// The last index in the log, 0 while it is empty.
+    pub fn last_index(&self) -> u64 {
+        self.log.lock().log_state().last().map_or(0, |last| last.0.index)
+    }
+
     /// Figures for operators.
     pub fn figures(&self) -> LogFigures {
         let log = self.log.lock();
@@ -143,8 +167,12 @@ impl LogStore {
     async fn flush(&self) -> Result<(), io::Error> {
         let (tx, rx) = oneshot::channel();
         self.log.lock().flush(true, Some(Flushed::Other(tx)))?;
-        rx.await.map_err(|_| io::Error::other("the log's flush thread is gone"))?
+        rx.await.map_err(|_| flush_thread_is_gone())?
     }
+}
+
+fn flush_thread_is_gone() -> io::Error {
+    io::Error::other("the log's flush thread is gone")
 }
 
 /// Turns openraft's ranges into a start and an end behind the last.

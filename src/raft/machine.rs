@@ -12,7 +12,7 @@ use super::codec;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
 use crate::queue::{self, Outcome};
 use crate::store::record::{Header, Position};
-use crate::store::{Changes, Store, StoreError, View};
+use crate::store::{Changes, Store, StoreError, View, read_snapshot};
 
 /// A snapshot on its way: a file.
 #[derive(Debug, Clone)]
@@ -107,16 +107,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         let store = self.store.clone();
-        blocking(move || store.install_snapshot(&snapshot.path)).await
+        blocking(move || store.install_snapshot(&snapshot.path)).await?;
+        Ok(())
     }
 
     async fn get_current_snapshot(
         &mut self,
     ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
-        let Some(newest) = self.store.newest_snapshot()? else {
-            return Ok(None);
-        };
-        snapshot_of(newest.path, &newest.header).map(Some)
+        let newest = self.store.newest_snapshot()?;
+        newest.map(|newest| snapshot_of(newest.path)).transpose()
     }
 }
 
@@ -125,13 +124,14 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
         let store = self.store.clone();
-        let built = blocking(move || store.write_snapshot()).await?;
-        snapshot_of(built.path, &built.header)
+        // From a checkpoint taken now: the log can be purged up to here.
+        let built = blocking(move || store.write_snapshot(true)).await?;
+        snapshot_of(built.path)
     }
 }
 
-fn snapshot_of(path: PathBuf, header: &Header) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
-    let (last_log_id, last_membership) = applied(header)?;
+fn snapshot_of(path: PathBuf) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
+    let (last_log_id, last_membership) = applied(read_snapshot(&path)?.header())?;
     Ok(SnapshotOf::<TypeConfig, SnapshotData> {
         meta: SnapshotMetaOf::<TypeConfig> {
             last_log_id,

@@ -4,6 +4,7 @@
 //! something that takes proposals in one order and tells when a read is fresh.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
@@ -21,6 +22,7 @@ pub mod types;
 use crate::proto::durable;
 use crate::queue::Outcome;
 use crate::store::Store;
+use crate::store::record::Position;
 use log::LogStore;
 use machine::Machine;
 use network::NoPeers;
@@ -183,6 +185,24 @@ impl Raft {
         // An error means that it has stopped already.
         drop(self.raft.shutdown().await);
     }
+}
+
+/// Makes the log of a node whose state was put in place at `position`, as by a restore.
+///
+/// The vote is set to the position's term: a leader elected below it could not append.
+///
+/// # Errors
+/// If the log can't be written, or the state belongs to other nodes.
+pub fn begin_log_at(dir: &Path, node_id: u64, position: &Position) -> Result<(), io::Error> {
+    let membership = codec::membership_from_bytes(&position.membership)?;
+    if membership.voter_ids().ne([node_id]) {
+        let why = "the backup is of a cluster; this version restores single nodes only";
+        return Err(io::Error::other(why));
+    }
+    let Some(log_id) = codec::log_id_from_bytes(&position.log_id)? else {
+        return Ok(());
+    };
+    LogStore::open(dir)?.begin_at(log_id)
 }
 
 /// Timeouts that fit fsync and pods; snapshots are triggered by the node, by the log's size.

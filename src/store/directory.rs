@@ -59,6 +59,12 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
     },
+    /// It is in use already, and must be new for what is asked.
+    #[error("data directory {} holds a node's data already; give --data-dir an empty or new directory", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// It holds something else.
     #[error("{} is not a corndogs data directory: it holds {found:?} but no identity; give --data-dir an empty or new directory", path.display())]
     Foreign {

@@ -5,15 +5,41 @@
 use std::io;
 use std::path::PathBuf;
 
+mod blocks;
+mod check;
+mod checkpoint;
 pub mod counts;
 pub mod directory;
+mod disk;
+pub mod durable;
+mod files;
+mod frozen;
+mod handle;
+mod keys;
+mod layered;
 pub mod ledger;
+mod lines;
 pub mod memory;
+mod options;
+mod overlay;
 pub mod record;
+mod recovery;
+mod redo;
+mod scan;
+pub mod snapshot;
+mod state;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
+pub use handle::{Guard, Store};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
+pub use options::{Options, StoreMetrics};
+pub use snapshot::{SnapshotFile, SnapshotReader, read_snapshot};
+pub use state::State;
 pub use view::{Change, Changes, View};
 
 /// Why a store can't answer. Whoever meets one while applying stops the node.

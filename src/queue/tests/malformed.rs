@@ -1,0 +1,168 @@
+//! Input that no client sends: refused, never a panic, and nothing changes.
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::{assert_in_step, command, submit};
+use crate::proto::durable::{self, Command, Group, Target, command::Kind};
+use crate::queue::{Outcome, Refusal, apply};
+use crate::store::record::Position;
+use crate::store::{Changes, MemoryStore, StoreError, View};
+
+fn apply_one(store: &mut MemoryStore, command: Command) -> Outcome {
+    let commands = vec![command];
+    let group = Group {
+        now_ns: 1,
+        commands,
+    };
+    let position = store.header().position.clone();
+    apply(store, group, position).unwrap().remove(0)
+}
+
+fn assert_malformed(command: Command) {
+    let mut store = MemoryStore::new();
+    apply_one(&mut store, super::command(Kind::Submit(submit("a"))));
+    let before = store.clone();
+    let outcome = apply_one(&mut store, command.clone());
+    let malformed = matches!(outcome, Outcome::Refused(Refusal::Malformed { .. }));
+    assert!(malformed, "{command:?} came to {outcome:?}");
+    assert_eq!(store, before);
+}
+
+#[test]
+fn a_uuid_of_another_length_is_refused() {
+    for length in [0, 15, 17] {
+        let uuid = Bytes::from(vec![b'a'; length]);
+        let target = Some(Target {
+            uuid: uuid.clone(),
+            ..Target::default()
+        });
+        let submit = durable::Submit {
+            uuid,
+            ..submit("a")
+        };
+        let client = durable::Submit {
+            client_uuid: true,
+            ..submit.clone()
+        };
+        let update = durable::Update {
+            target: target.clone(),
+            ..durable::Update::default()
+        };
+        let complete = durable::Complete {
+            target: target.clone(),
+            next_task: None,
+        };
+        assert_malformed(command(Kind::Submit(submit)));
+        assert_malformed(command(Kind::Submit(client)));
+        assert_malformed(command(Kind::Update(update)));
+        assert_malformed(command(Kind::Complete(complete)));
+        assert_malformed(command(Kind::Cancel(durable::Cancel { target })));
+    }
+}
+
+#[test]
+fn a_missing_target_or_kind_is_refused() {
+    assert_malformed(Command { kind: None });
+    assert_malformed(command(Kind::Update(durable::Update::default())));
+    assert_malformed(command(Kind::Complete(durable::Complete::default())));
+    assert_malformed(command(Kind::Cancel(durable::Cancel::default())));
+}
+
+#[test]
+fn a_malformed_next_task_completes_nothing() {
+    let target = Target {
+        uuid: submit("a").uuid,
+        queue: "default".into(),
+        current_state: "submitted".into(),
+        attempt: 0,
+    };
+    assert_malformed(command(Kind::Complete(durable::Complete {
+        target: Some(target),
+        next_task: Some(durable::Submit::default()),
+    })));
+}
+
+#[test]
+fn a_command_of_a_newer_version_is_refused_and_the_others_done() {
+    // Field 2 of the group: a command whose only field is the unknown number 99.
+    let newer = [0x12, 4, 0x9a, 0x06, 1, b'x'];
+    let known = command(Kind::Submit(submit("a")));
+    let mut bytes = Group {
+        now_ns: 5,
+        commands: vec![known],
+    }
+    .encode_to_vec();
+    bytes.extend(newer);
+    let group = Group::decode(Bytes::from(bytes)).unwrap();
+    let mut store = MemoryStore::new();
+    let outcomes = apply(&mut store, group, Position::default()).unwrap();
+    assert!(
+        matches!(outcomes[0], Outcome::Task(Some(_))),
+        "{outcomes:?}"
+    );
+    assert!(
+        matches!(outcomes[1], Outcome::Refused(Refusal::Malformed { .. })),
+        "{outcomes:?}"
+    );
+    assert_in_step(&store);
+}
+
+#[test]
+fn a_change_that_does_not_follow_on_the_rows_is_damage() {
+    use crate::store::Change::{Cancel, Complete, Expire, Replace, Submit, TimeOut};
+
+    let mut store = MemoryStore::new();
+    let Outcome::Task(Some(row)) = apply_one(&mut store, command(Kind::Submit(submit("a")))) else {
+        panic!("not submitted");
+    };
+    let mut other = (*row).clone();
+    other.priority = 1;
+    let other = std::sync::Arc::new(other);
+    let changes = [
+        Submit(row.clone()),
+        Submit(other.clone()),
+        Replace {
+            before: other.clone(),
+            after: row.clone(),
+        },
+        TimeOut {
+            before: other.clone(),
+            after: row.clone(),
+        },
+        Complete {
+            before: other.clone(),
+            after: row.clone(),
+        },
+        Cancel {
+            before: other,
+            after: row,
+        },
+        Expire {
+            index: 7,
+            bucket: Default::default(),
+        },
+    ];
+    for change in changes {
+        let result = store.clone().record(change.clone());
+        assert!(
+            matches!(result, Err(StoreError::Damaged { .. })),
+            "{change:?}: {result:?}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_that_comes_out_of_order_is_damage() {
+    let mut store = MemoryStore::new();
+    let mut end = |index| {
+        let position = Position {
+            index,
+            ..Position::default()
+        };
+        store.begin_entry(1);
+        store.end_entry(position)
+    };
+    assert!(end(2).is_ok());
+    assert!(matches!(end(1), Err(StoreError::Damaged { .. })));
+}

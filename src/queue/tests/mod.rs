@@ -1,0 +1,77 @@
+//! The rules as scripts, a naive model beside the machine, and input that no client sends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::result_large_err,
+    reason = "a test fails by panicking, and need not be fast"
+)]
+
+mod malformed;
+mod model;
+mod property;
+mod script;
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::proto::durable::{Command, Submit, command::Kind};
+use crate::store::{MemoryStore, View};
+
+/// A script's or test's name for a task, as its uuid: its letters, then zeros.
+fn uuid_of(name: &str) -> Uuid {
+    let mut bytes = [0; 16];
+    let length = name.len().min(16);
+    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+    Uuid::from_bytes(bytes)
+}
+
+fn bytes_of(uuid: Uuid) -> bytes::Bytes {
+    bytes::Bytes::copy_from_slice(uuid.as_bytes())
+}
+
+fn command(kind: Kind) -> Command {
+    Command { kind: Some(kind) }
+}
+
+/// A submit with the defaults that the API fills in.
+fn submit(name: &str) -> Submit {
+    Submit {
+        uuid: bytes_of(uuid_of(name)),
+        queue: "default".into(),
+        current_state: "submitted".into(),
+        auto_target_state: "submitted-working".into(),
+        ..Submit::default()
+    }
+}
+
+/// What is kept with each change must equal what a scan of all rows finds.
+fn assert_in_step(store: &MemoryStore) {
+    let rows = || store.live_tasks().chain(store.archived_tasks());
+    let hash = rows().fold(0u64, |sum, task| sum.wrapping_add(task.hash()));
+    assert_eq!(store.header().state_hash, hash, "state hash");
+
+    let mut counted: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+    for task in store.live_tasks() {
+        let states = counted.entry(&task.queue).or_default();
+        *states.entry(&task.current_state).or_default() += 1;
+    }
+    let mut kept: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+    for (queue, counts) in store.counts().queues() {
+        let states = counts.states.iter();
+        let states: BTreeMap<&str, u64> = states.map(|(name, count)| (&**name, *count)).collect();
+        assert_eq!(
+            counts.total,
+            states.values().sum::<u64>(),
+            "total of {queue}"
+        );
+        kept.insert(queue, states);
+    }
+    assert_eq!(kept, counted, "counts");
+    assert_eq!(
+        store.counts().total(),
+        store.live_tasks().count() as u64,
+        "total"
+    );
+}

@@ -1,0 +1,339 @@
+//! The contract once more, as naively as it can be said: a list of tasks, and scans.
+//!
+//! Shares no code with the machine but the messages, so that both must be wrong
+//! in the same way to agree.
+
+use uuid::Uuid;
+
+use crate::proto::durable::{
+    Claim, Complete, Expire, Submit, Target, TimeOut, Update, command::Kind,
+};
+use crate::queue::{Outcome, Refusal};
+use crate::store::record;
+
+/// A task's fields, as plain as they come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub uuid: Uuid,
+    pub arrival: u64,
+    pub queue: String,
+    pub state: String,
+    pub target: String,
+    pub submitted: i64,
+    pub updated: i64,
+    pub timeout: i64,
+    pub priority: i64,
+    pub payload: Vec<u8>,
+    pub attempt: i64,
+    pub worker: String,
+    pub claim_timeout: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub row: Row,
+    /// The submit of a client-chosen uuid.
+    request: Option<Submit>,
+    /// When it was archived: log index and clock.
+    pub archived: Option<(u64, i64)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Task(Option<Row>),
+    Completed(Option<Row>, Option<Row>),
+    TimedOut(u64, Option<(i64, u64)>),
+    Expired(u64, bool),
+    Stale(Uuid, i64, String),
+    Taken(Uuid),
+    Malformed,
+}
+
+#[derive(Default)]
+pub struct Model {
+    pub clock: i64,
+    pub index: u64,
+    pub tasks: Vec<Entry>,
+    pub submitted: u64,
+    pub completed: u64,
+    pub canceled: u64,
+    pub timed_out: u64,
+}
+
+impl Model {
+    pub fn begin(&mut self, now: i64) {
+        self.index += 1;
+        self.clock = self.clock.max(now);
+    }
+
+    pub fn apply(&mut self, kind: &Kind) -> Answer {
+        match kind {
+            Kind::Submit(submit) => self.submit(submit),
+            Kind::Claim(claim) => self.claim(claim),
+            Kind::Update(update) => self.update(update),
+            Kind::Complete(complete) => self.complete(complete),
+            Kind::Cancel(cancel) => match self.find(cancel.target.as_ref()) {
+                Ok(Some(at)) => Answer::Task(Some(self.archive(at, "canceled"))),
+                Ok(None) => Answer::Task(None),
+                Err(refused) => refused,
+            },
+            Kind::TimeOut(time_out) => self.time_out(time_out),
+            Kind::Expire(expire) => self.expire(expire),
+        }
+    }
+
+    /// Where the live tasks of a queue and state stand, the first to be claimed first.
+    pub fn order(&self, queue: &str, state: &str) -> Vec<usize> {
+        let live = |entry: &Entry| entry.archived.is_none();
+        let mut found: Vec<usize> = (0..self.tasks.len())
+            .filter(|at| live(&self.tasks[*at]))
+            .filter(|at| self.tasks[*at].row.queue == queue && self.tasks[*at].row.state == state)
+            .collect();
+        found.sort_by(|a, b| {
+            let (a, b) = (&self.tasks[*a].row, &self.tasks[*b].row);
+            let by_priority = b.priority.cmp(&a.priority);
+            let by_age = a.submitted.cmp(&b.submitted);
+            by_priority.then(by_age).then(a.arrival.cmp(&b.arrival))
+        });
+        found
+    }
+
+    fn submit(&mut self, submit: &Submit) -> Answer {
+        let Ok(uuid) = Uuid::from_slice(&submit.uuid) else {
+            return Answer::Malformed;
+        };
+        let existing = self.tasks.iter().find(|entry| entry.row.uuid == uuid);
+        if let Some(existing) = existing {
+            return match existing.request.as_ref() == Some(submit) {
+                true => Answer::Task(Some(existing.row.clone())),
+                false => Answer::Taken(uuid),
+            };
+        }
+        let row = Row {
+            uuid,
+            arrival: self.submitted,
+            queue: submit.queue.clone(),
+            state: submit.current_state.clone(),
+            target: submit.auto_target_state.clone(),
+            submitted: self.clock,
+            updated: self.clock,
+            timeout: submit.timeout_s.max(0),
+            priority: submit.priority,
+            payload: submit.payload.to_vec(),
+            attempt: 0,
+            worker: String::new(),
+            claim_timeout: submit.claim_timeout_s.max(0),
+        };
+        self.submitted += 1;
+        self.tasks.push(Entry {
+            row: row.clone(),
+            request: submit.client_uuid.then(|| submit.clone()),
+            archived: None,
+        });
+        Answer::Task(Some(row))
+    }
+
+    fn claim(&mut self, claim: &Claim) -> Answer {
+        let order = self.order(&claim.queue, &claim.current_state);
+        let Some(at) = order.first() else {
+            return Answer::Task(None);
+        };
+        let row = &mut self.tasks[*at].row;
+        row.state = row.target.clone();
+        row.target = claim.current_state.clone();
+        row.attempt += 1;
+        row.worker = claim.worker.clone();
+        row.updated = self.clock;
+        if row.claim_timeout > 0 {
+            row.timeout = row.claim_timeout;
+        }
+        if claim.override_timeout_s > 0 {
+            row.timeout = claim.override_timeout_s;
+        }
+        if claim.override_timeout_s < 0 {
+            row.timeout = 0;
+        }
+        if !claim.override_current_state.is_empty() {
+            row.state = claim.override_current_state.clone();
+        }
+        if !claim.override_auto_target_state.is_empty() {
+            row.target = claim.override_auto_target_state.clone();
+        }
+        Answer::Task(Some(row.clone()))
+    }
+
+    /// The live task that a target means, or the answer that refuses it.
+    fn find(&self, target: Option<&Target>) -> Result<Option<usize>, Answer> {
+        let target = target.ok_or(Answer::Malformed)?;
+        let uuid = Uuid::from_slice(&target.uuid).map_err(|_| Answer::Malformed)?;
+        let live = |entry: &Entry| entry.archived.is_none() && entry.row.uuid == uuid;
+        let Some(at) = self.tasks.iter().position(live) else {
+            return Ok(None);
+        };
+        let row = &self.tasks[at].row;
+        if row.queue != target.queue {
+            return Ok(None);
+        }
+        if target.attempt > 0 && target.attempt != row.attempt {
+            return Err(Answer::Stale(uuid, row.attempt, row.worker.clone()));
+        }
+        Ok((row.state == target.current_state).then_some(at))
+    }
+
+    fn update(&mut self, update: &Update) -> Answer {
+        let at = match self.find(update.target.as_ref()) {
+            Ok(Some(at)) => at,
+            Ok(None) => return Answer::Task(None),
+            Err(refused) => return refused,
+        };
+        let row = &mut self.tasks[at].row;
+        row.state = update.new_state.clone();
+        row.target = update.auto_target_state.clone();
+        row.timeout = update.timeout_s.max(0);
+        row.priority = update.priority;
+        row.updated = self.clock;
+        if !update.payload.is_empty() {
+            row.payload = update.payload.to_vec();
+        }
+        Answer::Task(Some(row.clone()))
+    }
+
+    fn archive(&mut self, at: usize, state: &str) -> Row {
+        match state {
+            "completed" => self.completed += 1,
+            _ => self.canceled += 1,
+        }
+        let entry = &mut self.tasks[at];
+        entry.archived = Some((self.index, self.clock));
+        entry.row.state = state.into();
+        entry.row.target = state.into();
+        entry.row.updated = self.clock;
+        entry.row.payload.clear();
+        entry.row.clone()
+    }
+
+    fn complete(&mut self, complete: &Complete) -> Answer {
+        let at = match self.find(complete.target.as_ref()) {
+            Ok(Some(at)) => at,
+            Ok(None) => return Answer::Completed(None, None),
+            Err(refused) => return refused,
+        };
+        let (live, completed) = (self.tasks[at].clone(), self.completed);
+        let row = self.archive(at, "completed");
+        let Some(next) = &complete.next_task else {
+            return Answer::Completed(Some(row), None);
+        };
+        match self.submit(next) {
+            Answer::Task(next) => Answer::Completed(Some(row), next),
+            refused => {
+                self.tasks[at] = live;
+                self.completed = completed;
+                refused
+            }
+        }
+    }
+
+    fn time_out(&mut self, time_out: &TimeOut) -> Answer {
+        let after = time_out
+            .after
+            .as_ref()
+            .map(|after| (after.at_ns, after.seq));
+        let mut due = Vec::new();
+        for (at, entry) in self.tasks.iter().enumerate() {
+            let row = &entry.row;
+            let passes = i128::from(row.updated) + i128::from(row.timeout) * 1_000_000_000;
+            let runs = entry.archived.is_none() && row.timeout > 0;
+            if runs && passes < i128::from(time_out.at_time_ns) {
+                let deadline = (passes as i64, row.arrival);
+                if after.is_none_or(|after| after < deadline) {
+                    due.push((deadline, at));
+                }
+            }
+        }
+        due.sort();
+        let limit = if time_out.limit == 0 {
+            1000
+        } else {
+            time_out.limit as usize
+        };
+        let full = due.len() >= limit;
+        due.truncate(limit);
+        let mut tasks = 0;
+        for (_, at) in &due {
+            let row = &mut self.tasks[*at].row;
+            if time_out.queue.is_empty() || time_out.queue == row.queue {
+                std::mem::swap(&mut row.state, &mut row.target);
+                row.timeout = 0;
+                row.updated = self.clock;
+                tasks += 1;
+            }
+        }
+        self.timed_out += tasks;
+        let last = due.last().map(|due| due.0);
+        Answer::TimedOut(tasks, last.filter(|_| full))
+    }
+
+    fn expire(&mut self, expire: &Expire) -> Answer {
+        let limit = if expire.limit == 0 {
+            1000
+        } else {
+            u64::from(expire.limit)
+        };
+        let mut tasks = 0;
+        loop {
+            let closed = self.tasks.iter().filter_map(|entry| entry.archived);
+            let old = closed.filter(|(index, at)| *index < self.index && *at < expire.before_ns);
+            let Some((oldest, _)) = old.min() else {
+                return Answer::Expired(tasks, false);
+            };
+            if tasks >= limit {
+                return Answer::Expired(tasks, true);
+            }
+            let left = |entry: &Entry| entry.archived.is_none_or(|(index, _)| index != oldest);
+            let before = self.tasks.len();
+            self.tasks.retain(left);
+            tasks += (before - self.tasks.len()) as u64;
+        }
+    }
+}
+
+impl From<&record::Task> for Row {
+    fn from(task: &record::Task) -> Self {
+        Row {
+            uuid: task.uuid,
+            arrival: task.seq,
+            queue: task.queue.to_string(),
+            state: task.current_state.to_string(),
+            target: task.auto_target_state.to_string(),
+            submitted: task.submit_time_ns,
+            updated: task.update_time_ns,
+            timeout: task.timeout_s,
+            priority: task.priority,
+            payload: task.payload.to_vec(),
+            attempt: task.attempt,
+            worker: task.worker.to_string(),
+            claim_timeout: task.claim_timeout_s,
+        }
+    }
+}
+
+impl From<&Outcome> for Answer {
+    fn from(outcome: &Outcome) -> Self {
+        let row = |task: &Option<std::sync::Arc<record::Task>>| task.as_deref().map(Row::from);
+        match outcome {
+            Outcome::Task(task) => Answer::Task(row(task)),
+            Outcome::Completed { task, next_task } => Answer::Completed(row(task), row(next_task)),
+            Outcome::TimedOut { tasks, resume } => {
+                Answer::TimedOut(*tasks, resume.map(|resume| (resume.at_ns, resume.seq)))
+            }
+            Outcome::Expired { tasks, more } => Answer::Expired(*tasks, *more),
+            Outcome::Refused(Refusal::StaleAttempt {
+                uuid,
+                attempt,
+                worker,
+            }) => Answer::Stale(*uuid, *attempt, worker.to_string()),
+            Outcome::Refused(Refusal::UuidTaken { uuid }) => Answer::Taken(*uuid),
+            Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
+        }
+    }
+}

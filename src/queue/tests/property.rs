@@ -1,0 +1,331 @@
+//! Random logs: the machine must answer as the model does, and twice the same.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::model::{Answer, Model, Row};
+use super::{assert_in_step, bytes_of, command, uuid_of};
+use crate::proto::durable::{
+    Cancel, Claim, Complete, Deadline, Expire, Group, Submit, Target, TimeOut, Update,
+    command::Kind,
+};
+use crate::queue::apply;
+use crate::store::record::Position;
+use crate::store::{MemoryStore, View};
+
+const NS_PER_S: i64 = 1_000_000_000;
+const QUEUES: [&str; 2] = ["q", "r"];
+const STATES: [&str; 3] = ["a", "b", "c"];
+
+/// One act, before it is known which tasks there are to act on.
+#[derive(Clone, Debug)]
+enum Act {
+    Submit(Draft),
+    Claim(Claim),
+    Update(Aim, Update),
+    Complete(Aim, Option<Draft>),
+    Cancel(Aim),
+    TimeOut {
+        at_s: i64,
+        queue: String,
+        resume: bool,
+        limit: u32,
+    },
+    Expire {
+        age_s: i64,
+        limit: u32,
+    },
+}
+
+/// A submit; `client` picks one of a few uuids, so that they meet again.
+#[derive(Clone, Debug)]
+struct Draft {
+    client: Option<u8>,
+    submit: Submit,
+}
+
+/// Picks a task of those that there are, and how well the rest of the target fits.
+#[derive(Clone, Debug)]
+struct Aim {
+    pick: prop::sample::Index,
+    queue: Option<String>,
+    state: Option<String>,
+    /// None: not given. Else what is added to the task's own.
+    attempt: Option<i64>,
+}
+
+fn name(names: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::sample::select(names).prop_map(String::from)
+}
+
+fn timeout() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        3 => Just(0i64),
+        6 => 1..6i64,
+        1 => Just(-3i64),
+        1 => prop_oneof![Just(i64::MAX), Just(i64::MIN), Just(9_223_372_000i64)],
+    ]
+}
+
+fn payload() -> impl Strategy<Value = Bytes> {
+    prop::sample::select(vec!["", "x", "yy"]).prop_map(|text| Bytes::from_static(text.as_bytes()))
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let client = prop::option::weighted(0.4, 0..4u8);
+    let names = (name(&QUEUES), name(&STATES), name(&STATES));
+    // Few values, so that two requests with one uuid are often the same.
+    let numbers = (
+        timeout(),
+        -1..2i64,
+        prop_oneof![4 => Just(0i64), 1 => 1..4i64],
+    );
+    (client, names, numbers, payload()).prop_map(|(client, names, numbers, payload)| {
+        let mut submit = Submit {
+            client_uuid: client.is_some(),
+            queue: names.0,
+            current_state: names.1,
+            auto_target_state: names.2,
+            timeout_s: numbers.0,
+            priority: numbers.1,
+            claim_timeout_s: numbers.2,
+            payload,
+            ..Submit::default()
+        };
+        if client.is_some() {
+            submit.current_state = "a".into();
+            submit.auto_target_state = "b".into();
+            submit.payload = Bytes::new();
+            submit.claim_timeout_s = 0;
+            submit.timeout_s = submit.timeout_s.clamp(0, 1);
+            submit.priority = 0;
+        }
+        Draft { client, submit }
+    })
+}
+
+fn claim() -> impl Strategy<Value = Claim> {
+    const STATES: [&str; 6] = ["", "", "", "a", "b", "c"];
+    let overrides = (name(&STATES), name(&STATES));
+    let worker = prop::sample::select(vec!["", "w1", "w2"]);
+    let timeout = prop_oneof![3 => Just(0i64), 1 => timeout()];
+    (name(&QUEUES), name(&STATES), timeout, overrides, worker).prop_map(
+        |(queue, current_state, override_timeout_s, overrides, worker)| Claim {
+            queue,
+            current_state,
+            override_timeout_s,
+            override_current_state: overrides.0,
+            override_auto_target_state: overrides.1,
+            worker: worker.into(),
+        },
+    )
+}
+
+fn aim() -> impl Strategy<Value = Aim> {
+    let queue = prop::option::weighted(0.1, name(&QUEUES));
+    let state = prop::option::weighted(0.1, name(&STATES));
+    let attempt = prop::option::weighted(0.5, prop_oneof![4 => Just(0i64), 1 => -1..2i64]);
+    (any::<prop::sample::Index>(), queue, state, attempt).prop_map(
+        |(pick, queue, state, attempt)| Aim {
+            pick,
+            queue,
+            state,
+            attempt,
+        },
+    )
+}
+
+fn update() -> impl Strategy<Value = Update> {
+    let names = (name(&STATES), name(&STATES));
+    (names, timeout(), -1..2i64, payload()).prop_map(|(names, timeout_s, priority, payload)| {
+        Update {
+            target: None,
+            new_state: names.0,
+            auto_target_state: names.1,
+            timeout_s,
+            priority,
+            payload,
+        }
+    })
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let queue = prop::sample::select(vec!["", "", "q", "r"]).prop_map(String::from);
+    let clean_up = (-4..8i64, queue, any::<bool>(), 0..4u32);
+    prop_oneof![
+        6 => draft().prop_map(Act::Submit),
+        6 => claim().prop_map(Act::Claim),
+        3 => (aim(), update()).prop_map(|(aim, update)| Act::Update(aim, update)),
+        3 => (aim(), prop::option::weighted(0.3, draft())).prop_map(|(aim, next)| Act::Complete(aim, next)),
+        1 => aim().prop_map(Act::Cancel),
+        2 => clean_up.prop_map(|(at_s, queue, resume, limit)| Act::TimeOut { at_s, queue, resume, limit }),
+        1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
+    ]
+}
+
+/// Entries: how far the leader's clock moved, perhaps back, and what was proposed together.
+fn log() -> impl Strategy<Value = Vec<(i64, Vec<Act>)>> {
+    let entry = (-2..5i64, prop::collection::vec(act(), 0..5));
+    prop::collection::vec(entry, 1..40)
+}
+
+/// Makes commands of acts, against what the model holds by then.
+#[derive(Default)]
+struct Resolver {
+    named: u64,
+    resume: Option<Deadline>,
+}
+
+impl Resolver {
+    fn resolve(&mut self, model: &Model, act: Act) -> Kind {
+        match act {
+            Act::Submit(draft) => Kind::Submit(self.submit(draft)),
+            Act::Claim(claim) => Kind::Claim(claim),
+            Act::Update(aim, update) => {
+                let target = Some(target(model, aim));
+                Kind::Update(Update { target, ..update })
+            }
+            Act::Complete(aim, next) => Kind::Complete(Complete {
+                target: Some(target(model, aim)),
+                next_task: next.map(|next| self.submit(next)),
+            }),
+            Act::Cancel(aim) => {
+                let target = Some(target(model, aim));
+                Kind::Cancel(Cancel { target })
+            }
+            Act::TimeOut {
+                at_s,
+                queue,
+                resume,
+                limit,
+            } => Kind::TimeOut(TimeOut {
+                at_time_ns: model.clock + at_s * NS_PER_S,
+                queue,
+                after: self.resume.filter(|_| resume),
+                limit,
+            }),
+            Act::Expire { age_s, limit } => {
+                let before_ns = model.clock - age_s * NS_PER_S;
+                Kind::Expire(Expire { before_ns, limit })
+            }
+        }
+    }
+
+    fn submit(&mut self, draft: Draft) -> Submit {
+        let name = match draft.client {
+            Some(client) => format!("client {client}"),
+            None => {
+                self.named += 1;
+                format!("server {}", self.named)
+            }
+        };
+        let uuid = bytes_of(uuid_of(&name));
+        Submit {
+            uuid,
+            ..draft.submit
+        }
+    }
+}
+
+fn target(model: &Model, aim: Aim) -> Target {
+    let Some(row) = (!model.tasks.is_empty()).then(|| &aim.pick.get(&model.tasks).row) else {
+        let uuid = bytes_of(uuid_of("nobody"));
+        return Target {
+            uuid,
+            ..Target::default()
+        };
+    };
+    Target {
+        uuid: bytes_of(row.uuid),
+        queue: aim.queue.unwrap_or_else(|| row.queue.clone()),
+        current_state: aim.state.unwrap_or_else(|| row.state.clone()),
+        attempt: aim.attempt.map_or(0, |shift| row.attempt + shift),
+    }
+}
+
+fn position(index: u64) -> Position {
+    Position {
+        index,
+        ..Position::default()
+    }
+}
+
+fn assert_same_state(store: &MemoryStore, model: &Model) {
+    for queue in QUEUES {
+        for state in STATES {
+            let order = model.order(queue, state);
+            let expected: Vec<Row> = order
+                .iter()
+                .map(|at| model.tasks[*at].row.clone())
+                .collect();
+            let tasks = store.ready_tasks(queue, state);
+            let found: Vec<Row> = tasks.map(|task| Row::from(&**task)).collect();
+            assert_eq!(found, expected, "order of {queue} {state}");
+            assert_eq!(store.counts().of(queue, state), expected.len() as u64);
+        }
+    }
+    let mut expected: Vec<Row> = Vec::new();
+    for entry in model.tasks.iter().filter(|entry| entry.archived.is_some()) {
+        expected.push(entry.row.clone());
+    }
+    expected.sort_by_key(|row| row.uuid);
+    let found: Vec<Row> = store
+        .archived_tasks()
+        .map(|task| Row::from(&**task))
+        .collect();
+    assert_eq!(found, expected, "archive");
+    let totals = store.header().totals;
+    let found = (
+        totals.submitted,
+        totals.completed,
+        totals.canceled,
+        totals.timed_out,
+    );
+    let expected = (
+        model.submitted,
+        model.completed,
+        model.canceled,
+        model.timed_out,
+    );
+    assert_eq!(found, expected, "totals");
+    assert_eq!(store.header().clock_ns, model.clock, "clock");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_machine_answers_as_the_model_does(log in log()) {
+        let (mut store, mut model) = (MemoryStore::new(), Model::default());
+        let (mut resolver, mut groups) = (Resolver::default(), Vec::new());
+        let mut now_ns = 100 * NS_PER_S;
+        for (step_s, acts) in log {
+            now_ns += step_s * NS_PER_S;
+            model.begin(now_ns);
+            let (mut commands, mut expected) = (Vec::new(), Vec::new());
+            for act in acts {
+                let kind = resolver.resolve(&model, act);
+                let answer = model.apply(&kind);
+                if let Answer::TimedOut(_, resume) = answer {
+                    resolver.resume = resume.map(|(at_ns, seq)| Deadline { at_ns, seq });
+                }
+                expected.push(answer);
+                commands.push(command(kind));
+            }
+            let group = Group { now_ns, commands };
+            groups.push(group.clone());
+            let outcomes = apply(&mut store, group, position(model.index)).unwrap();
+            let answers: Vec<Answer> = outcomes.iter().map(Answer::from).collect();
+            prop_assert_eq!(answers, expected);
+            assert_same_state(&store, &model);
+            assert_in_step(&store);
+        }
+
+        let mut replayed = MemoryStore::new();
+        for (index, group) in (1..).zip(groups) {
+            apply(&mut replayed, group, position(index)).unwrap();
+        }
+        prop_assert_eq!(replayed.header().state_hash, store.header().state_hash);
+        prop_assert_eq!(replayed, store);
+    }
+}

@@ -1,0 +1,379 @@
+//! Runs the scripts in `testdata`: one file a rule.
+//!
+//! Each line is a log entry of its own, at the time that `at` set; `entry` and
+//! `end` put several into one. Times are seconds, `5+1` is a nanosecond after
+//! the fifth. A task's uuid is its name in the script. A submit has the API's
+//! defaults, an act on a task (`update`, `complete`, `cancel`) the task's own
+//! queue, state and no attempt. `UPDATE_GOLDENFILES=1` rewrites the outputs.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use goldenscript::{ArgumentConsumer, Context, Runner};
+use uuid::Uuid;
+
+use super::{assert_in_step, bytes_of, command, submit, uuid_of};
+use crate::proto::durable::{self, Group, Target, command::Kind};
+use crate::queue::{Outcome, Refusal, apply, query};
+use crate::store::record::{Deadline, Position, Task};
+use crate::store::{MemoryStore, View};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+macro_rules! scripts {
+    ($($name:ident),+ $(,)?) => {$(
+        #[test]
+        fn $name() {
+            let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/queue/testdata/");
+            let path = format!("{directory}{}", stringify!($name));
+            goldenscript::run(&mut Script::default(), path).unwrap();
+        }
+    )+};
+}
+
+scripts!(
+    archive,
+    attempts,
+    cancel,
+    claim,
+    claim_overrides,
+    claim_timeout,
+    client_uuids,
+    clock,
+    complete,
+    counts,
+    entries,
+    expire,
+    next_task,
+    order,
+    timeout,
+    timeout_extremes,
+    timeout_steps,
+    update,
+);
+
+#[derive(Default)]
+struct Script {
+    store: MemoryStore,
+    now_ns: i64,
+    /// The commands of an entry that is not closed yet.
+    open: Option<Vec<durable::Command>>,
+}
+
+impl Runner for Script {
+    type Command = goldenscript::Command;
+
+    fn run(&mut self, line: &goldenscript::Command, _: &Context) -> Result<String> {
+        let mut args = line.consume_args();
+        let output = match line.name.as_str() {
+            "at" => {
+                self.now_ns = read_time(args.next_pos().ok_or("no time")?)?;
+                String::new()
+            }
+            "entry" => {
+                self.open = Some(Vec::new());
+                String::new()
+            }
+            "end" => {
+                let commands = self.open.take().ok_or("no open entry")?;
+                self.apply(commands)?
+            }
+            name => match self.ask(name, &mut args)? {
+                Some(answer) => answer,
+                None => {
+                    let command = command(self.read(name, &mut args)?);
+                    match &mut self.open {
+                        Some(commands) => {
+                            commands.push(command);
+                            String::new()
+                        }
+                        None => self.apply(vec![command])?,
+                    }
+                }
+            },
+        };
+        args.reject_next()?;
+        Ok(output)
+    }
+
+    fn end_script(&mut self) -> Result<()> {
+        assert_in_step(&self.store);
+        Ok(())
+    }
+}
+
+impl Script {
+    fn apply(&mut self, commands: Vec<durable::Command>) -> Result<String> {
+        let group = Group {
+            now_ns: self.now_ns,
+            commands,
+        };
+        let index = self.store.header().position.index + 1;
+        let position = Position {
+            index,
+            ..Position::default()
+        };
+        let outcomes = apply(&mut self.store, group, position)?;
+        let mut output = String::new();
+        for outcome in &outcomes {
+            writeln!(output, "{}", print_outcome(outcome)?)?;
+        }
+        Ok(output)
+    }
+
+    /// Answers what changes nothing.
+    fn ask(&self, name: &str, args: &mut ArgumentConsumer) -> Result<Option<String>> {
+        let mut output = String::new();
+        match name {
+            "get" => {
+                let uuid = uuid_of(args.next_pos().ok_or("no name")?);
+                let live = self.store.live(uuid)?.is_some();
+                let place = if live { "live" } else { "archived" };
+                match query::task(&self.store, uuid)? {
+                    Some(task) => write!(output, "{place} {}", print_task(&task)?)?,
+                    None => output.push_str("unknown"),
+                }
+            }
+            "order" => {
+                let queue = args.take_key("queue").unwrap_or("default");
+                let state = args.take_key("state").unwrap_or("submitted");
+                let tasks = self.store.ready_tasks(queue, state);
+                let names: Vec<String> = tasks.map(|task| name_of(task.uuid)).collect();
+                output.push_str(&names.join(" "));
+            }
+            "counts" => {
+                for (queue, counts) in self.store.counts().queues() {
+                    write!(output, "{queue}: {}", counts.total)?;
+                    for (state, count) in &counts.states {
+                        write!(output, " {state}={count}")?;
+                    }
+                    writeln!(output)?;
+                }
+                writeln!(output, "total: {}", self.store.counts().total())?;
+            }
+            "header" => {
+                let header = self.store.header();
+                let totals = header.totals;
+                write!(output, "clock={} ", print_time(header.clock_ns))?;
+                write!(
+                    output,
+                    "submitted={} completed={} ",
+                    totals.submitted, totals.completed
+                )?;
+                write!(
+                    output,
+                    "canceled={} timed_out={}",
+                    totals.canceled, totals.timed_out
+                )?;
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(output))
+    }
+
+    fn read(&self, name: &str, args: &mut ArgumentConsumer) -> Result<Kind> {
+        Ok(match name {
+            "submit" => Kind::Submit(read_submit(args.next_pos().ok_or("no name")?, args)?),
+            "claim" => Kind::Claim(durable::Claim {
+                queue: args.take_key("queue").unwrap_or("default").into(),
+                current_state: args.take_key("state").unwrap_or("submitted").into(),
+                override_timeout_s: read_number(args, "timeout")?,
+                override_current_state: args.take_key("to").unwrap_or_default().into(),
+                override_auto_target_state: args.take_key("auto").unwrap_or_default().into(),
+                worker: args.take_key("worker").unwrap_or_default().into(),
+            }),
+            "update" => Kind::Update(durable::Update {
+                target: Some(self.read_target(args)?),
+                new_state: args.take_key("to").unwrap_or("updated").into(),
+                auto_target_state: args.take_key("auto").unwrap_or("updated-working").into(),
+                timeout_s: read_number(args, "timeout")?,
+                priority: read_number(args, "priority")?,
+                payload: read_payload(args),
+            }),
+            "complete" => {
+                let target = Some(self.read_target(args)?);
+                let next_task = match args.take_key("next") {
+                    Some(name) => Some(read_submit(name, args)?),
+                    None => None,
+                };
+                Kind::Complete(durable::Complete { target, next_task })
+            }
+            "cancel" => Kind::Cancel(durable::Cancel {
+                target: Some(self.read_target(args)?),
+            }),
+            "timeout" => Kind::TimeOut(durable::TimeOut {
+                at_time_ns: args.take_key("at").map_or(Ok(self.now_ns), read_time)?,
+                queue: args.take_key("queue").unwrap_or_default().into(),
+                after: args.take_key("after").map(read_deadline).transpose()?,
+                limit: read_number(args, "limit")?.try_into()?,
+            }),
+            "expire" => Kind::Expire(durable::Expire {
+                before_ns: read_time(args.take_key("before").ok_or("no time")?)?,
+                limit: read_number(args, "limit")?.try_into()?,
+            }),
+            name => return Err(format!("no such command: {name}").into()),
+        })
+    }
+
+    fn read_target(&self, args: &mut ArgumentConsumer) -> Result<Target> {
+        let uuid = uuid_of(args.next_pos().ok_or("no name")?);
+        let task = query::task(&self.store, uuid)?;
+        let own = |name: fn(&Task) -> &str| task.as_deref().map_or("", name).to_owned();
+        Ok(Target {
+            uuid: bytes_of(uuid),
+            queue: args
+                .take_key("queue")
+                .map_or_else(|| own(|task| &task.queue), Into::into),
+            current_state: args
+                .take_key("state")
+                .map_or_else(|| own(|task| &task.current_state), Into::into),
+            attempt: read_number(args, "attempt")?,
+        })
+    }
+}
+
+fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submit> {
+    let mut submit = submit(name);
+    submit.client_uuid = args.take_key("uuid") == Some("client");
+    submit.timeout_s = read_number(args, "timeout")?;
+    submit.claim_timeout_s = read_number(args, "claim_timeout")?;
+    submit.priority = read_number(args, "priority")?;
+    submit.payload = read_payload(args);
+    for (key, field) in [
+        ("queue", &mut submit.queue),
+        ("state", &mut submit.current_state),
+        ("auto", &mut submit.auto_target_state),
+    ] {
+        if let Some(value) = args.take_key(key) {
+            *field = value.into();
+        }
+    }
+    Ok(submit)
+}
+
+fn read_payload(args: &mut ArgumentConsumer) -> bytes::Bytes {
+    let payload = args.take_key("payload").unwrap_or_default();
+    bytes::Bytes::copy_from_slice(payload.as_bytes())
+}
+
+fn read_number(args: &mut ArgumentConsumer, key: &str) -> Result<i64> {
+    Ok(match args.take_key(key) {
+        Some("max") => i64::MAX,
+        Some("min") => i64::MIN,
+        Some(number) => number.parse()?,
+        None => 0,
+    })
+}
+
+fn read_time(time: &str) -> Result<i64> {
+    if time == "max" {
+        return Ok(i64::MAX);
+    }
+    let (seconds, ns) = time.split_once('+').unwrap_or((time, "0"));
+    Ok(seconds.parse::<i64>()? * NS_PER_S + ns.parse::<i64>()?)
+}
+
+fn read_deadline(deadline: &str) -> Result<durable::Deadline> {
+    let (at, seq) = deadline.split_once('/').ok_or("no sequence number")?;
+    Ok(durable::Deadline {
+        at_ns: read_time(at)?,
+        seq: seq.parse()?,
+    })
+}
+
+fn name_of(uuid: Uuid) -> String {
+    let bytes = uuid.as_bytes().iter().take_while(|byte| **byte != 0);
+    bytes.map(|byte| char::from(*byte)).collect()
+}
+
+fn print_time(ns: i64) -> String {
+    match (ns / NS_PER_S, ns % NS_PER_S) {
+        (seconds, 0) => seconds.to_string(),
+        (seconds, ns) => format!("{seconds}+{ns}"),
+    }
+}
+
+/// What is empty or 0 is left out.
+fn print_task(task: &Task) -> Result<String> {
+    let mut out = name_of(task.uuid);
+    if &*task.queue != "default" {
+        write!(out, " queue={}", task.queue)?;
+    }
+    write!(out, " {}>{}", task.current_state, task.auto_target_state)?;
+    write!(out, " submitted={}", print_time(task.submit_time_ns))?;
+    write!(out, " updated={}", print_time(task.update_time_ns))?;
+    let numbers = [
+        ("priority", task.priority),
+        ("timeout", task.timeout_s),
+        ("claim_timeout", task.claim_timeout_s),
+        ("attempt", task.attempt),
+    ];
+    for (name, number) in numbers.iter().filter(|number| number.1 != 0) {
+        write!(out, " {name}={number}")?;
+    }
+    if !task.worker.is_empty() {
+        write!(out, " worker={}", task.worker)?;
+    }
+    if !task.payload.is_empty() {
+        write!(out, " payload={}", String::from_utf8_lossy(&task.payload))?;
+    }
+    Ok(out)
+}
+
+fn print_outcome(outcome: &Outcome) -> Result<String> {
+    let print = |task: Option<&Task>| task.map_or(Ok("nothing".to_owned()), print_task);
+    Ok(match outcome {
+        Outcome::Task(task) => print(task.as_deref())?,
+        Outcome::Completed {
+            task,
+            next_task: None,
+        } => print(task.as_deref())?,
+        Outcome::Completed { task, next_task } => {
+            format!(
+                "{}\nnext: {}",
+                print(task.as_deref())?,
+                print(next_task.as_deref())?
+            )
+        }
+        Outcome::TimedOut {
+            tasks,
+            resume: None,
+        } => format!("{tasks} timed out"),
+        Outcome::TimedOut {
+            tasks,
+            resume: Some(Deadline { at_ns, seq }),
+        } => {
+            format!(
+                "{tasks} timed out, looked as far as {}/{seq}",
+                print_time(*at_ns)
+            )
+        }
+        Outcome::Expired { tasks, more } => {
+            format!(
+                "{tasks} forgotten{}",
+                if *more { ", there are more" } else { "" }
+            )
+        }
+        Outcome::Refused(refusal) => print_refusal(refusal),
+    })
+}
+
+fn print_refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::StaleAttempt {
+            uuid,
+            attempt,
+            worker,
+        } => {
+            let worker = if worker.is_empty() { "nobody" } else { worker };
+            format!(
+                "refused: {} is at attempt {attempt}, held by {worker}",
+                name_of(*uuid)
+            )
+        }
+        Refusal::UuidTaken { uuid } => format!("refused: {} is taken", name_of(*uuid)),
+        Refusal::Malformed { reason } => format!("refused: {reason}"),
+    }
+}

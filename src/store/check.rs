@@ -1,0 +1,124 @@
+//! A full scan that compares all that is kept in step: for tests, and before a repair.
+
+use std::sync::Arc;
+
+use super::counts::Counts;
+use super::disk::Rows;
+use super::keys::{Archive, Buckets, Deadlines, Live};
+use super::layered::{Base, Layered};
+use super::record::Task;
+use super::state::State;
+use super::view::Result;
+use super::{StoreError, View};
+
+impl State {
+    /// Compares hash, counts and indexes with the rows. Reads everything.
+    ///
+    /// # Errors
+    /// If something does not match, or can't be read.
+    pub fn check(&self) -> Result<()> {
+        let disk = self.disk()?;
+        let mut hash = 0u64;
+        let mut counts = Counts::default();
+        let mut timeouts = 0u64;
+        each(&self.live, &Rows::<Live>::of(disk), |task| {
+            hash = hash.wrapping_add(task.hash());
+            counts.add(&task.queue, &task.current_state, 1);
+            timeouts += u64::from(task.deadline().is_some());
+            self.check_deadline(task)
+        })?;
+        same("counts", &counts, self.counts())?;
+        self.check_lines()?;
+        let mut deadlines = 0u64;
+        each(&self.deadlines, &Rows::<Deadlines>::of(disk), |_| {
+            deadlines += 1;
+            Ok(())
+        })?;
+        same("deadlines", &deadlines, &timeouts)?;
+        let mut archived = 0u64;
+        each(&self.archive, &Rows::<Archive>::of(disk), |task| {
+            hash = hash.wrapping_add(task.hash());
+            archived += 1;
+            Ok(())
+        })?;
+        let mut in_buckets = 0u64;
+        each(&self.buckets, &Rows::<Buckets>::of(disk), |bucket| {
+            let mut sum = 0u64;
+            for uuid in &bucket.uuids {
+                let task = self.archived(*uuid)?;
+                let missing = || damaged("archive", format!("task {uuid} is missing"));
+                sum = sum.wrapping_add(task.ok_or_else(missing)?.hash());
+                in_buckets += 1;
+            }
+            same("a bucket's hash", &sum, &bucket.hash_sum)
+        })?;
+        same("buckets", &in_buckets, &archived)?;
+        same("state hash", &hash, &self.header().state_hash)
+    }
+
+    fn check_deadline(&self, task: &Arc<Task>) -> Result<()> {
+        let Some(deadline) = task.deadline() else {
+            return Ok(());
+        };
+        let base = Rows::<Deadlines>::of(self.disk()?);
+        same(
+            "deadlines",
+            &self.deadlines.get(&deadline, &base)?,
+            &Some(task.uuid),
+        )
+    }
+
+    /// Every line holds as many tasks as are counted, each in its place.
+    fn check_lines(&self) -> Result<()> {
+        for (queue, states) in self.counts().queues() {
+            for (state, count) in &states.states {
+                let mut found = 0u64;
+                let mut after = None;
+                while let Some((place, uuid)) =
+                    self.lines
+                        .next(queue, state, after.as_ref(), self.disk()?)?
+                {
+                    let task = self.live(uuid)?;
+                    let stands = task.is_some_and(|task| {
+                        task.place() == place
+                            && task.queue == *queue
+                            && task.current_state == *state
+                    });
+                    same("ready index", &stands, &true)?;
+                    found += 1;
+                    after = Some(place);
+                }
+                same("ready index", &found, count)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All values in key order.
+fn each<K: Ord + Clone, V: Clone>(
+    rows: &Layered<K, V>,
+    base: &impl Base<K, V>,
+    mut visit: impl FnMut(&V) -> Result<()>,
+) -> Result<()> {
+    let mut after = None;
+    while let Some((key, value)) = rows.next(after.as_ref(), base)? {
+        visit(&value)?;
+        after = Some(key);
+    }
+    Ok(())
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, kept: &T) -> Result<()> {
+    if found == kept {
+        return Ok(());
+    }
+    Err(damaged(
+        what,
+        format!("{found:?} was found, {kept:?} is kept"),
+    ))
+}
+
+fn damaged(what: &str, detail: String) -> StoreError {
+    StoreError::damaged(what, detail)
+}

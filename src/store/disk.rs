@@ -1,0 +1,301 @@
+//! The checkpoint: sled, with its errors and panics turned into the store's errors.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::StoreError;
+use super::counts::Counts;
+use super::files::{self, failed};
+use super::keys::{Head, Keyspace, LineCounts, StoredHeader, Tree};
+use super::layered::Base;
+use super::redo::ChangeRef;
+use super::scan::Scan;
+use super::view::Result;
+
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+const FORMAT_KEY: &[u8] = b"format";
+const FORMAT: &[u8] = b"corndogs checkpoint 1";
+/// A process that was just killed, or a handle that was just dropped, may hold the lock for a moment.
+const LOCK_RETRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// A bound of keys as bytes.
+pub type ByteBound<'a> = Bound<&'a [u8]>;
+/// A row as bytes.
+pub type ByteRow = (sled::IVec, sled::IVec);
+
+/// An open checkpoint.
+pub struct Disk {
+    path: PathBuf,
+    db: sled::Db,
+    trees: Vec<sled::Tree>,
+    /// Blob files that are known to be durable: sled does not sync them.
+    blobs: Mutex<HashSet<std::ffi::OsString>>,
+    /// The scan for a snapshot, if one is under way.
+    pub(super) scan: Mutex<Option<Scan>>,
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // sled would print all it holds.
+        f.debug_struct("Disk")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Disk {
+    /// Makes an empty checkpoint.
+    pub fn create(path: &Path) -> Result<Self> {
+        files::create_dir(path)?;
+        let disk = Self::open_any(path)?;
+        disk.sled(|| disk.tree(Tree::Header).insert(FORMAT_KEY, FORMAT))?;
+        let header = Head::value(&StoredHeader::default())?;
+        disk.sled(|| disk.tree(Tree::Header).insert(Head::key(&()), header))?;
+        Ok(disk)
+    }
+
+    /// Opens a checkpoint that is there.
+    pub fn open(path: &Path) -> Result<Self> {
+        let disk = Self::open_any(path)?;
+        let format = disk.sled(|| disk.tree(Tree::Header).get(FORMAT_KEY))?;
+        match format {
+            Some(format) if format == FORMAT => Ok(disk),
+            _ => Err(StoreError::damaged(
+                path.display().to_string(),
+                "an unknown format",
+            )),
+        }
+    }
+
+    fn open_any(path: &Path) -> Result<Self> {
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
+        let config = config.flush_every_ms(None);
+        let mut tries = 0;
+        let db = loop {
+            match guarded(path, || config.open()) {
+                Err(error)
+                    if tries < LOCK_RETRIES && error.to_string().contains("acquire lock") =>
+                {
+                    tries += 1;
+                    std::thread::sleep(LOCK_PAUSE);
+                }
+                opened => break opened?,
+            }
+        };
+        let open_tree = |tree: &Tree| guarded(path, || db.open_tree(tree.name()));
+        let trees = Tree::ALL.iter().map(open_tree).collect::<Result<_>>()?;
+        Ok(Self {
+            path: path.to_owned(),
+            db,
+            trees,
+            blobs: Mutex::default(),
+            scan: Mutex::default(),
+        })
+    }
+
+    /// The header of the last finished checkpoint.
+    pub fn header(&self) -> Result<StoredHeader> {
+        let bytes = self.get_bytes(Tree::Header, &Head::key(&()))?;
+        let missing = || StoreError::damaged(self.path.display().to_string(), "no header");
+        Head::parse_value(&bytes.ok_or_else(missing)?)
+    }
+
+    /// The counts of the last finished checkpoint.
+    pub fn counts(&self) -> Result<Counts> {
+        let mut counts = Counts::default();
+        let mut from = Bound::Unbounded;
+        loop {
+            let rows = self.read::<LineCounts>(from.as_ref(), 1000)?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(counts);
+            };
+            from = Bound::Excluded(last.clone());
+            for ((queue, state), count) in &rows {
+                counts.add(queue, state, *count);
+            }
+        }
+    }
+
+    /// One value.
+    pub fn get<S: Keyspace>(&self, key: &S::Key) -> Result<Option<S::Value>> {
+        let bytes = self.get_bytes(S::TREE, &S::key(key))?;
+        let value = bytes.map(|bytes| S::parse_value(&bytes)).transpose();
+        self.noting_damage(value)
+    }
+
+    /// Up to `limit` rows in key order, from a bound on.
+    pub fn read<S: Keyspace>(
+        &self,
+        from: Bound<&S::Key>,
+        limit: usize,
+    ) -> Result<Vec<(S::Key, S::Value)>> {
+        let from = from.map(S::key);
+        let rows = self.read_bytes(
+            S::TREE,
+            from.as_ref().map(Vec::as_slice),
+            Bound::Unbounded,
+            limit,
+        )?;
+        let rows = rows
+            .iter()
+            .map(|(key, value)| Ok((S::parse_key(key)?, S::parse_value(value)?)));
+        self.noting_damage(rows.collect())
+    }
+
+    /// Up to `limit` rows between two bounds.
+    pub fn read_bytes(
+        &self,
+        tree: Tree,
+        from: ByteBound<'_>,
+        to: ByteBound<'_>,
+        limit: usize,
+    ) -> Result<Vec<ByteRow>> {
+        self.sled(|| {
+            self.tree(tree)
+                .range::<&[u8], _>((from, to))
+                .take(limit)
+                .collect()
+        })
+    }
+
+    /// One value as bytes.
+    pub fn get_bytes(&self, tree: Tree, key: &[u8]) -> Result<Option<sled::IVec>> {
+        self.sled(|| self.tree(tree).get(key))
+    }
+
+    /// The last key of a tree.
+    pub fn last_key(&self, tree: Tree) -> Result<Option<sled::IVec>> {
+        let last = self.sled(|| self.tree(tree).last())?;
+        Ok(last.map(|(key, _)| key))
+    }
+
+    /// Writes one piece of a checkpoint.
+    pub fn apply(&self, tree: Tree, changes: &[ChangeRef<'_>]) -> Result<()> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(*key, *value),
+                None => batch.remove(*key),
+            }
+        }
+        // Held over the write, so that a scan sees a piece whole or not at all.
+        let mut scan = self.scan.lock();
+        if let Some(scan) = scan.as_mut() {
+            let keys = changes.iter().map(|(key, _)| *key);
+            scan.save(self, tree, keys)?;
+        }
+        self.sled(|| self.tree(tree).apply_batch(batch))
+    }
+
+    /// Makes all that was written durable.
+    pub fn sync(&self) -> Result<()> {
+        self.sled(|| self.db.flush())?;
+        // sled's own sync of its log is sync_file_range, which syncs no metadata and no disk cache.
+        self.sync_blobs()?;
+        files::sync_file(&self.path.join("db"))?;
+        files::sync_dir(&self.path)
+    }
+
+    fn sync_blobs(&self) -> Result<()> {
+        let dir = self.path.join("blobs");
+        let mut known = self.blobs.lock();
+        let mut there = HashSet::new();
+        let mut new = false;
+        for entry in fs::read_dir(&dir).map_err(failed("read", &dir))? {
+            let name = entry.map_err(failed("read", &dir))?.file_name();
+            if !known.contains(&name) {
+                new = true;
+                match files::sync_file(&dir.join(&name)) {
+                    Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                        continue;
+                    }
+                    synced => synced?,
+                }
+            }
+            there.insert(name);
+        }
+        *known = there;
+        if new { files::sync_dir(&dir) } else { Ok(()) }
+    }
+
+    /// Bytes on disk.
+    pub fn size(&self) -> Result<u64> {
+        self.sled(|| self.db.size_on_disk())
+    }
+
+    /// Remembers for the next start that this checkpoint is not to be trusted.
+    pub fn mark_damaged(&self) {
+        if let Err(error) = files::mark(&damage_marker(&self.path)) {
+            tracing::error!(%error, "the damage of the checkpoint can't be noted");
+        }
+    }
+
+    /// Marks the checkpoint if what was read from it is damaged.
+    pub fn noting_damage<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(StoreError::Damaged { .. }) = &result {
+            self.mark_damaged();
+        }
+        result
+    }
+
+    fn sled<T>(&self, action: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+        self.noting_damage(guarded(&self.path, action))
+    }
+
+    fn tree(&self, tree: Tree) -> &sled::Tree {
+        // As many trees are open as have numbers; the default tree stands behind, never used.
+        self.trees
+            .get(usize::from(tree.number()))
+            .unwrap_or(&self.db)
+    }
+}
+
+/// The file that says that a checkpoint is not to be trusted.
+pub fn damage_marker(checkpoint: &Path) -> PathBuf {
+    checkpoint.with_extension("damaged")
+}
+
+/// sled panics where others fail.
+fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+    let damaged = |detail: String| StoreError::damaged(path.display().to_string(), detail);
+    match catch_unwind(AssertUnwindSafe(action)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(sled::Error::Io(error))) => match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::NotFound => {
+                Err(damaged(error.to_string()))
+            }
+            _ => Err(failed("use", path)(error)),
+        },
+        Ok(Err(error)) => Err(damaged(error.to_string())),
+        Err(_) => Err(damaged("sled panicked".to_owned())),
+    }
+}
+
+/// The rows of one tree as a base.
+#[derive(Debug)]
+pub struct Rows<'a, S>(&'a Disk, std::marker::PhantomData<S>);
+
+impl<'a, S> Rows<'a, S> {
+    /// The rows of one tree.
+    pub fn of(disk: &'a Disk) -> Self {
+        Self(disk, std::marker::PhantomData)
+    }
+}
+
+impl<S: Keyspace> Base<S::Key, S::Value> for Rows<'_, S> {
+    fn get(&self, key: &S::Key) -> Result<Option<S::Value>> {
+        self.0.get::<S>(key)
+    }
+
+    fn read(&self, from: Bound<&S::Key>, limit: usize) -> Result<Vec<(S::Key, S::Value)>> {
+        self.0.read::<S>(from, limit)
+    }
+}

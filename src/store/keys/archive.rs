@@ -1,0 +1,62 @@
+//! Archived tasks: uuid → row without payload.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::codec::{decode_task, encode_task, fixed};
+use super::{Keyspace, Tree};
+use crate::store::record::Task;
+use crate::store::view::Result;
+
+const WHAT: &str = "checkpoint, archive";
+
+/// Archived tasks: uuid → row without payload.
+#[derive(Debug)]
+pub struct Archive;
+
+impl Keyspace for Archive {
+    type Key = Uuid;
+    type Value = Arc<Task>;
+    const TREE: Tree = Tree::Archive;
+
+    fn key(key: &Uuid) -> Vec<u8> {
+        key.as_bytes().to_vec()
+    }
+
+    fn parse_key(bytes: &[u8]) -> Result<Uuid> {
+        Ok(Uuid::from_bytes(fixed(WHAT, bytes)?))
+    }
+
+    fn value(value: &Arc<Task>) -> Result<Vec<u8>> {
+        encode_task(value)
+    }
+
+    fn parse_value(bytes: &[u8]) -> Result<Arc<Task>> {
+        decode_task(WHAT, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::keys::testing::{check_golden, check_keys, check_value};
+    use crate::store::testing::task;
+
+    #[test]
+    fn round_trip() {
+        check_keys::<Archive>(&[0, 1, u128::MAX, 1 << 127, 256].map(Uuid::from_u128));
+        check_value::<Archive>(&Arc::new(task(7)));
+    }
+
+    #[test]
+    fn golden() {
+        let golden = concat!(
+            "010000000000000007700000000000000007057175657565097375626d697474",
+            "6564117375626d69747465642d776f726b696e67fd0000546cfc392f2ffd0200",
+            "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
+            "00000000000010000000",
+        );
+        check_golden::<Archive>(&Arc::new(task(7)), golden);
+    }
+}

@@ -1,0 +1,169 @@
+//! Values as bytes: a version byte, then bincode.
+
+use std::sync::Arc;
+
+use bincode::Options as _;
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::store::StoreError;
+use crate::store::record::Task;
+use crate::store::view::Result;
+
+/// The version of all values. A change of a row's shape is a new one.
+const VERSION: u8 = 1;
+
+/// Encodes a row.
+///
+/// # Errors
+/// If bincode refuses.
+pub fn encode(row: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = vec![VERSION];
+    let encoded = bincode::options().serialize_into(&mut bytes, row);
+    encoded.map_err(|error| StoreError::Checkpoint(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// Decodes a row of `what`.
+///
+/// # Errors
+/// If the bytes are no row of this version.
+pub fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T> {
+    match bytes.split_first() {
+        Some((&VERSION, row)) => {
+            let options = bincode::options().with_limit(row.len() as u64);
+            let decoded = options.deserialize(row);
+            decoded.map_err(|error| StoreError::damaged(what, error.to_string()))
+        }
+        Some((version, _)) => Err(unreadable(what, format!("unknown version {version}"))),
+        None => Err(unreadable(what, "an empty value".to_owned())),
+    }
+}
+
+fn unreadable(what: &str, detail: String) -> StoreError {
+    StoreError::damaged(what, detail)
+}
+
+/// A key of fixed length.
+///
+/// # Errors
+/// If the length is another.
+pub fn fixed<const N: usize>(what: &str, bytes: &[u8]) -> Result<[u8; N]> {
+    let detail = || StoreError::damaged(what, format!("a key of {} bytes", bytes.len()));
+    bytes.try_into().map_err(|_| detail())
+}
+
+/// Makes the order of bytes the order of signed numbers.
+pub fn ordered(number: i64) -> [u8; 8] {
+    ((number as u64) ^ (1 << 63)).to_be_bytes()
+}
+
+/// The number behind [`ordered`] bytes.
+pub fn from_ordered(bytes: [u8; 8]) -> i64 {
+    (u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
+}
+
+/// Splits a key of two numbers.
+///
+/// # Errors
+/// If the length is not theirs.
+pub fn pair(what: &str, bytes: &[u8]) -> Result<([u8; 8], [u8; 8])> {
+    let [first, second] = parts(what, bytes)?;
+    Ok((first, second))
+}
+
+/// Splits a key of some numbers.
+///
+/// # Errors
+/// If the length is not theirs.
+pub fn parts<const N: usize>(what: &str, bytes: &[u8]) -> Result<[[u8; 8]; N]> {
+    let (parts, rest) = bytes.as_chunks::<8>();
+    let wrong = || StoreError::damaged(what, format!("a key of {} bytes", bytes.len()));
+    if !rest.is_empty() {
+        return Err(wrong());
+    }
+    parts.try_into().map_err(|_| wrong())
+}
+
+/// Encodes a task.
+///
+/// # Errors
+/// If bincode refuses.
+pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
+    encode(&TaskRow {
+        uuid: task.uuid.into_bytes(),
+        seq: task.seq,
+        queue: &task.queue,
+        current_state: &task.current_state,
+        auto_target_state: &task.auto_target_state,
+        submit_time_ns: task.submit_time_ns,
+        update_time_ns: task.update_time_ns,
+        timeout_s: task.timeout_s,
+        priority: task.priority,
+        payload: Raw(&task.payload),
+        attempt: task.attempt,
+        worker: &task.worker,
+        claim_timeout_s: task.claim_timeout_s,
+        request_digest: task.request_digest,
+    })
+}
+
+/// Decodes a task of `what`.
+///
+/// # Errors
+/// If the bytes are no task of this version.
+pub fn decode_task(what: &str, bytes: &[u8]) -> Result<Arc<Task>> {
+    let row: TaskRow<'_> = decode(what, bytes)?;
+    Ok(Arc::new(Task {
+        uuid: Uuid::from_bytes(row.uuid),
+        seq: row.seq,
+        queue: row.queue.into(),
+        current_state: row.current_state.into(),
+        auto_target_state: row.auto_target_state.into(),
+        submit_time_ns: row.submit_time_ns,
+        update_time_ns: row.update_time_ns,
+        timeout_s: row.timeout_s,
+        priority: row.priority,
+        payload: Bytes::copy_from_slice(row.payload.0),
+        attempt: row.attempt,
+        worker: row.worker.into(),
+        claim_timeout_s: row.claim_timeout_s,
+        request_digest: row.request_digest,
+    }))
+}
+
+/// A task on disk. The order of the fields is the format.
+#[derive(Serialize, Deserialize)]
+struct TaskRow<'a> {
+    uuid: [u8; 16],
+    seq: u64,
+    queue: &'a str,
+    current_state: &'a str,
+    auto_target_state: &'a str,
+    submit_time_ns: i64,
+    update_time_ns: i64,
+    timeout_s: i64,
+    priority: i64,
+    #[serde(borrow)]
+    payload: Raw<'a>,
+    attempt: i64,
+    worker: &'a str,
+    claim_timeout_s: i64,
+    request_digest: u128,
+}
+
+/// Bytes that are copied at once; serde would take them one by one.
+pub struct Raw<'a>(pub &'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        <&'a [u8]>::deserialize(deserializer).map(Raw)
+    }
+}

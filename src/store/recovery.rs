@@ -1,0 +1,290 @@
+//! From the files of a data directory to an open checkpoint: as it was, made again, or rebuilt.
+//!
+//! A checkpoint is swapped under a marker: while `checkpoint.damaged` is there, whatever
+//! stands under its name is rebuilt from the newest snapshot, and an unfinished swap with it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::StoreError;
+use super::counts::Counts;
+use super::disk::{Disk, damage_marker};
+use super::durable::Record;
+use super::files;
+use super::keys::{
+    Archive, Buckets, Deadlines, Head, Keyspace, LineCounts, Live, Ready, StoredHeader, Tree,
+};
+use super::record::{Name, Task};
+use super::redo;
+use super::snapshot::{SnapshotFile, list_snapshots, read_snapshot, remove_unfinished};
+use super::state::{HELD_ARCHIVED, HELD_LIVE};
+use super::view::Result;
+
+/// A checkpoint is bloated if it is this large …
+const BLOATED_BYTES: u64 = 256 * 1024 * 1024;
+/// … and this many times what it holds.
+const BLOATED_TIMES: u64 = 4;
+
+/// The files of one data directory.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The checkpoint.
+    pub checkpoint: PathBuf,
+    /// The redo file of a checkpoint under way.
+    pub redo: PathBuf,
+    /// The redo file before it is complete.
+    pub redo_tmp: PathBuf,
+    /// The redo file of the last finished checkpoint: says what must be there.
+    pub redo_done: PathBuf,
+    /// The snapshots.
+    pub snapshots: PathBuf,
+}
+
+impl Paths {
+    /// The files under a directory.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            checkpoint: dir.join("checkpoint"),
+            redo: dir.join("redo"),
+            redo_tmp: dir.join("redo.tmp"),
+            redo_done: dir.join("redo.done"),
+            snapshots: dir.join("snapshot"),
+        }
+    }
+
+    /// Where a checkpoint is built that takes the other one's place.
+    pub fn new_checkpoint(&self) -> PathBuf {
+        self.checkpoint.with_extension("new")
+    }
+}
+
+/// Opens the checkpoint, whatever it takes.
+///
+/// # Errors
+/// If the files can't be read or written, or the checkpoint and all snapshots are damaged.
+pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
+    files::create_dir(&paths.snapshots)?;
+    remove_unfinished(&paths.snapshots)?;
+    files::remove_file(&paths.redo_tmp)?;
+    files::remove_dir(&paths.new_checkpoint())?;
+    let marked = exists(&damage_marker(&paths.checkpoint))?;
+    let why = if marked {
+        StoreError::damaged("checkpoint", "so it was noted before")
+    } else if !exists(&paths.checkpoint)? {
+        StoreError::damaged("checkpoint", "there is none")
+    } else {
+        match reopen(paths) {
+            Ok(disk) if !can_shrink(paths, &disk)? => return Ok(disk),
+            Ok(_) => StoreError::damaged("checkpoint", "far larger than what it holds"),
+            Err(error @ StoreError::Io { .. }) => return Err(error),
+            Err(error) => error,
+        }
+    };
+    let newest = newest_readable(paths)?;
+    let index = newest.as_ref().map_or(0, |snapshot| snapshot.index);
+    tracing::warn!(reason = %why, snapshot = index, "the checkpoint is built from the newest snapshot");
+    build(paths, newest.as_ref())?;
+    swap(paths)
+}
+
+/// Opens a checkpoint that looks sound, and finishes what was under way.
+fn reopen(paths: &Paths) -> Result<Disk> {
+    let has_redo = exists(&paths.redo)?;
+    if has_redo {
+        // Whole or not at all: a redo file was durable before it got its name, so a damaged
+        // one means that the disk lost data, and half of it may have been made already.
+        redo::read(&paths.redo, |_, _| Ok(()))?;
+    }
+    let disk = Disk::open(&paths.checkpoint)?;
+    if has_redo {
+        redo::read(&paths.redo, |tree, changes| disk.apply(tree, changes))?;
+        disk.sync()?;
+        files::publish(&paths.redo, &paths.redo_done)?;
+    }
+    check_last(paths, &disk)?;
+    disk.counts()?;
+    Ok(disk)
+}
+
+/// Where sled finds its newest data damaged it takes older data without a word.
+fn check_last(paths: &Paths, disk: &Disk) -> Result<()> {
+    let found = disk.header()?;
+    if !exists(&paths.redo_done)? {
+        return Ok(());
+    }
+    let mut written = None;
+    redo::read(&paths.redo_done, |tree, changes| {
+        if let (Tree::Header, [(_, Some(header))]) = (tree, changes) {
+            written = Some(Head::parse_value(header)?);
+        }
+        Ok(())
+    })?;
+    if written.as_ref() == Some(&found) {
+        return Ok(());
+    }
+    let detail = format!(
+        "it has lost its end and stands at {}",
+        found.header.position.index
+    );
+    Err(StoreError::damaged("checkpoint", detail))
+}
+
+fn can_shrink(paths: &Paths, disk: &Disk) -> Result<bool> {
+    let held = disk.header()?.held_bytes.saturating_mul(BLOATED_TIMES);
+    let is_bloated = disk.size()? > held.max(BLOATED_BYTES);
+    Ok(is_bloated && !list_snapshots(&paths.snapshots)?.is_empty())
+}
+
+/// The newest snapshot that is whole. None if there is no snapshot at all.
+fn newest_readable(paths: &Paths) -> Result<Option<SnapshotFile>> {
+    let mut first_error = None;
+    for snapshot in list_snapshots(&paths.snapshots)? {
+        match check_snapshot(&snapshot.path) {
+            Ok(()) => return Ok(Some(snapshot)),
+            Err(error) => {
+                tracing::error!(%error, "a snapshot can't be used");
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    first_error.map_or(Ok(None), Err)
+}
+
+/// Reads a snapshot from beginning to end.
+///
+/// # Errors
+/// If it is damaged.
+pub fn check_snapshot(path: &Path) -> Result<()> {
+    let mut sum = 0u64;
+    let mut reader = read_snapshot(path)?;
+    for record in reader.by_ref() {
+        match record? {
+            Record::Live(task) | Record::Archived(task) => sum = sum.wrapping_add(task.hash()),
+            Record::Bucket(..) => {}
+        }
+    }
+    if sum == reader.header().state_hash {
+        return Ok(());
+    }
+    Err(reader.damaged("its rows do not match its state hash"))
+}
+
+/// Fills `checkpoint.new` from a snapshot, or leaves it empty without one.
+pub fn build(paths: &Paths, snapshot: Option<&SnapshotFile>) -> Result<()> {
+    let path = paths.new_checkpoint();
+    files::remove_dir(&path)?;
+    let disk = Disk::create(&path)?;
+    if let Some(snapshot) = snapshot {
+        Loader::new(&disk).load(&snapshot.path)?;
+    }
+    disk.sync()
+}
+
+/// Puts `checkpoint.new` in the checkpoint's place. Nobody may have the old one open.
+pub fn swap(paths: &Paths) -> Result<Disk> {
+    let marker = damage_marker(&paths.checkpoint);
+    files::mark(&marker)?;
+    files::remove_dir(&paths.checkpoint)?;
+    files::remove_file(&paths.redo)?;
+    files::remove_file(&paths.redo_done)?;
+    files::publish(&paths.new_checkpoint(), &paths.checkpoint)?;
+    files::remove_file(&marker)?;
+    Disk::open(&paths.checkpoint)
+}
+
+fn exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(files::failed("look for", path))
+}
+
+/// Writes the rows of a snapshot and their indexes in pieces.
+struct Loader<'a> {
+    disk: &'a Disk,
+    pieces: Vec<Vec<(Vec<u8>, Vec<u8>)>>,
+    bytes: usize,
+    counts: Counts,
+    hash: u64,
+    held: u64,
+}
+
+impl<'a> Loader<'a> {
+    fn new(disk: &'a Disk) -> Self {
+        Self {
+            disk,
+            pieces: Tree::ALL.map(|_| Vec::new()).into(),
+            bytes: 0,
+            counts: Counts::default(),
+            hash: 0,
+            held: 0,
+        }
+    }
+
+    fn load(mut self, path: &Path) -> Result<()> {
+        let mut reader = read_snapshot(path)?;
+        for record in reader.by_ref() {
+            self.add(record?)?;
+        }
+        let header = reader.header().clone();
+        if header.state_hash != self.hash {
+            return Err(reader.damaged("its rows do not match its state hash"));
+        }
+        let counts = std::mem::take(&mut self.counts);
+        for (queue, states) in counts.queues() {
+            for (state, count) in &states.states {
+                self.put::<LineCounts>(&(queue.clone(), state.clone()), count)?;
+            }
+        }
+        let held_bytes = self.held;
+        self.put::<Head>(&(), &StoredHeader { header, held_bytes })?;
+        self.write()
+    }
+
+    fn add(&mut self, record: Record) -> Result<()> {
+        match record {
+            Record::Live(task) => self.add_live(&task),
+            Record::Archived(task) => {
+                self.hash = self.hash.wrapping_add(task.hash());
+                self.held += HELD_ARCHIVED;
+                self.put::<Archive>(&task.uuid, &task)
+            }
+            Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
+        }
+    }
+
+    fn add_live(&mut self, task: &Arc<Task>) -> Result<()> {
+        self.hash = self.hash.wrapping_add(task.hash());
+        self.held += HELD_LIVE + task.payload.len() as u64;
+        let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
+        self.counts.add(queue, state, 1);
+        self.put::<Ready>(&(queue.clone(), state.clone(), task.place()), &task.uuid)?;
+        if let Some(deadline) = task.deadline() {
+            self.put::<Deadlines>(&deadline, &task.uuid)?;
+        }
+        self.put::<Live>(&task.uuid, task)
+    }
+
+    fn put<S: Keyspace>(&mut self, key: &S::Key, value: &S::Value) -> Result<()> {
+        let (key, value) = (S::key(key), S::value(value)?);
+        self.bytes += value.len();
+        let Some(piece) = self.pieces.get_mut(usize::from(S::TREE.number())) else {
+            return Ok(());
+        };
+        piece.push((key, value));
+        if piece.len() >= redo::PIECE_KEYS || self.bytes >= redo::PIECE_BYTES {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.bytes = 0;
+        for (tree, piece) in Tree::ALL.iter().zip(&mut self.pieces) {
+            piece.sort_unstable();
+            let changes = piece
+                .iter()
+                .map(|(key, value)| (&key[..], Some(&value[..])));
+            self.disk.apply(*tree, &changes.collect::<Vec<_>>())?;
+            piece.clear();
+        }
+        Ok(())
+    }
+}

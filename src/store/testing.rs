@@ -1,0 +1,26 @@
+//! Rows for tests.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::record::Task;
+
+/// Some task, with no field at its default.
+pub(crate) fn task(seq: u64) -> Task {
+    Task {
+        uuid: Uuid::from_u128(u128::from(seq) << 64 | 0x7000_0000_0000_0000),
+        seq,
+        queue: "queue".into(),
+        current_state: "submitted".into(),
+        auto_target_state: "submitted-working".into(),
+        submit_time_ns: 1_700_000_000_000_000_000,
+        update_time_ns: 1_700_000_000_000_000_001,
+        timeout_s: 60,
+        priority: -3,
+        payload: Bytes::from_static(b"payload"),
+        attempt: 2,
+        worker: "worker".into(),
+        claim_timeout_s: 30,
+        request_digest: 1 << 100,
+    }
+}

@@ -1,0 +1,319 @@
+//! A store, the log that it is fed from, and what it has to say at any position of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::store::options::Hook;
+use crate::store::record::{Name, Position, Task};
+use crate::store::{Change, Changes, MemoryStore, Options, Store, View};
+
+const QUEUES: [&str; 3] = ["a", "a b", "b"];
+const STATES: [&str; 3] = ["new", "new-working", "dead"];
+
+/// A log entry.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    now_ns: i64,
+    changes: Vec<Change>,
+    position: Position,
+}
+
+impl Entry {
+    pub fn apply(&self, store: &mut impl Changes) {
+        store.begin_entry(self.now_ns);
+        for change in &self.changes {
+            store.record(change.clone()).unwrap();
+        }
+        store.end_entry(self.position.clone()).unwrap();
+    }
+}
+
+/// A log, and the state at its end.
+#[derive(Default)]
+pub struct Log {
+    pub entries: Vec<Entry>,
+    pub model: MemoryStore,
+    uuids: Vec<Uuid>,
+}
+
+impl Log {
+    /// Makes up an entry from random numbers, applies it to the model and returns it.
+    pub fn grow(&mut self, numbers: &[u32]) -> Entry {
+        let index = self.entries.len() as u64 + 1;
+        let now_ns = 1_000_000_000 * index as i64;
+        let mut entry = Entry {
+            now_ns,
+            changes: Vec::new(),
+            position: Position {
+                index,
+                log_id: Bytes::from(format!("log {index}")),
+                membership: Bytes::from_static(b"members"),
+            },
+        };
+        self.model.begin_entry(now_ns);
+        for number in numbers {
+            if let Some(change) = self.make_up(*number, now_ns) {
+                self.model.record(change.clone()).unwrap();
+                entry.changes.push(change);
+            }
+        }
+        self.model.end_entry(entry.position.clone()).unwrap();
+        self.entries.push(entry.clone());
+        entry
+    }
+
+    fn make_up(&mut self, number: u32, now_ns: i64) -> Option<Change> {
+        let [op, a, b, c] = number.to_be_bytes();
+        let queue = QUEUES[usize::from(a) % 3];
+        let state = STATES[usize::from(b) % 3];
+        match op % 12 {
+            0..=3 => Some(self.submit(queue, state, i64::from(c % 3), now_ns)),
+            4..=6 => {
+                let before = self.model.first_ready(queue, state).unwrap()?;
+                let after = swapped(&before, now_ns);
+                Some(Change::Replace { before, after })
+            }
+            7 => {
+                let before = self.some_live(number)?;
+                let mut after = Task::clone(&before);
+                after.priority = i64::from(c % 5) - 2;
+                after.timeout_s = i64::from(b % 2) * 30;
+                after.current_state = state.into();
+                after.payload = Bytes::from(vec![c; usize::from(c)]);
+                let after = Arc::new(after);
+                Some(Change::Replace { before, after })
+            }
+            8 => {
+                let (_, uuid) = self.model.next_deadline(None).unwrap()?;
+                let before = self.model.live(uuid).unwrap().unwrap();
+                let mut after = Task::clone(&swapped(&before, now_ns));
+                after.timeout_s = 0;
+                let after = Arc::new(after);
+                Some(Change::TimeOut { before, after })
+            }
+            9 | 10 => {
+                let before = self.some_live(number)?;
+                let mut after = Task::clone(&before);
+                after.payload = Bytes::new();
+                after.current_state = "ended".into();
+                let after = Arc::new(after);
+                Some(match op % 2 {
+                    0 => Change::Complete { before, after },
+                    _ => Change::Cancel { before, after },
+                })
+            }
+            _ => {
+                let (index, bucket) = self.model.next_bucket(None).unwrap()?;
+                Some(Change::Expire { index, bucket })
+            }
+        }
+    }
+
+    fn submit(&mut self, queue: &str, state: &str, priority: i64, now_ns: i64) -> Change {
+        let seq = self.model.header().next_seq;
+        let mut task = crate::store::testing::task(seq);
+        task.queue = Name::from(queue);
+        task.current_state = Name::from(state);
+        task.priority = priority;
+        task.timeout_s = seq as i64 % 3 * 100;
+        task.submit_time_ns = now_ns;
+        task.update_time_ns = now_ns;
+        self.uuids.push(task.uuid);
+        Change::Submit(Arc::new(task))
+    }
+
+    fn some_live(&self, number: u32) -> Option<Arc<Task>> {
+        let tasks: Vec<_> = self.model.live_tasks().collect();
+        let at = number as usize % tasks.len().max(1);
+        tasks.get(at).map(|task| Arc::clone(task))
+    }
+
+    /// The state after an entry.
+    pub fn model_at(&self, index: u64) -> MemoryStore {
+        let mut model = MemoryStore::new();
+        for entry in &self.entries[..index as usize] {
+            entry.apply(&mut model);
+        }
+        model
+    }
+
+    /// Compares all answers.
+    pub fn compare(&self, found: &impl View, wanted: &impl View) {
+        assert_eq!(found.header(), wanted.header());
+        assert_eq!(found.counts(), wanted.counts());
+        for uuid in &self.uuids {
+            assert_eq!(found.live(*uuid).unwrap(), wanted.live(*uuid).unwrap());
+            assert_eq!(
+                found.archived(*uuid).unwrap(),
+                wanted.archived(*uuid).unwrap()
+            );
+        }
+        for queue in QUEUES {
+            for state in STATES {
+                let first = |view: &dyn View| view.first_ready(queue, state).unwrap();
+                assert_eq!(first(found), first(wanted), "{queue}, {state}");
+            }
+        }
+        let mut after = None;
+        loop {
+            let next = wanted.next_deadline(after).unwrap();
+            assert_eq!(found.next_deadline(after).unwrap(), next);
+            after = next.map(|(deadline, _)| deadline);
+            if after.is_none() {
+                break;
+            }
+        }
+        let mut after = None;
+        loop {
+            let next = wanted.next_bucket(after).unwrap();
+            assert_eq!(found.next_bucket(after).unwrap(), next);
+            after = next.map(|(index, _)| index);
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+
+    /// Applies what a store lacks.
+    pub fn replay(&self, store: &Store) {
+        let mut state = store.lock();
+        let from = state.header().position.index as usize;
+        for entry in &self.entries[from..] {
+            entry.apply(&mut *state);
+        }
+    }
+
+    /// The store is right where it stands, and gets to the end of the log from there.
+    pub fn check(&self, store: &Store) {
+        {
+            let state = store.lock();
+            self.compare(&*state, &self.model_at(state.header().position.index));
+            state.check().unwrap();
+        }
+        self.replay(store);
+        let state = store.lock();
+        self.compare(&*state, &self.model);
+        state.check().unwrap();
+    }
+}
+
+/// Current and target state change places, as in a claim.
+fn swapped(before: &Task, now_ns: i64) -> Arc<Task> {
+    let mut after = before.clone();
+    after.current_state = before.auto_target_state.clone();
+    after.auto_target_state = before.current_state.clone();
+    after.update_time_ns = now_ns;
+    after.attempt += 1;
+    Arc::new(after)
+}
+
+/// Random numbers that are the same each time.
+pub fn numbers(seed: u32, count: usize) -> Vec<u32> {
+    let mut state = u64::from(seed) * 2 + 1;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 32) as u32
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+/// A store with a log in a directory.
+pub struct Harness {
+    pub dir: TempDir,
+    pub options: Options,
+    pub log: Log,
+    store: Option<Store>,
+}
+
+impl Harness {
+    pub fn new() -> Self {
+        let mut harness = Self {
+            dir: tempfile::tempdir().unwrap(),
+            options: Options::default(),
+            log: Log::default(),
+            store: None,
+        };
+        harness.reopen();
+        harness
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("group-0")
+    }
+
+    pub fn store(&self) -> &Store {
+        self.store.as_ref().unwrap()
+    }
+
+    /// Leaves the store as a crash would, but for what sled still writes when it is dropped.
+    pub fn close(&mut self) {
+        self.store = None;
+    }
+
+    pub fn reopen(&mut self) {
+        self.store = None;
+        self.store = Some(Store::open(&self.path(), self.options.clone()).unwrap());
+    }
+
+    pub fn grow(&mut self, numbers: &[u32]) {
+        let entry = self.log.grow(numbers);
+        entry.apply(&mut *self.store().lock());
+    }
+
+    /// Many entries of four changes.
+    pub fn grow_much(&mut self, seed: u32, entries: usize) {
+        for numbers in numbers(seed, entries * 4).chunks(4) {
+            self.grow(numbers);
+        }
+    }
+
+    pub fn freeze(&self) {
+        self.store().inner.freeze();
+    }
+
+    pub fn checkpoint(&self) {
+        futures::executor::block_on(self.store().checkpoint_now()).unwrap();
+    }
+
+    pub fn index(&self) -> u64 {
+        self.store().lock().header().position.index
+    }
+
+    /// Copies the directory as it is when the given step is done, and stops there.
+    pub fn crash_after(&mut self, step: usize) -> (TempDir, Arc<AtomicUsize>) {
+        let copy = tempfile::tempdir().unwrap();
+        let (from, to) = (self.path(), copy.path().to_owned());
+        let steps = Arc::new(AtomicUsize::new(0));
+        let counter = steps.clone();
+        self.options.hook = Hook {
+            step: Some(Arc::new(move |_| {
+                let now = counter.fetch_add(1, Ordering::SeqCst);
+                if now == step {
+                    copy_dir(&from, &to);
+                }
+                now < step
+            })),
+        };
+        (copy, steps)
+    }
+}
+
+pub fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The store against the plain maps of [`super::MemoryStore`].
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crash;
+mod harness;
+mod layered;
+mod recovery;
+mod snapshot;
+mod views;
