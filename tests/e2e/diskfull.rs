@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::common::{Api, Server, Setup, code, http_get, until};
+use crate::common::{Api, Setup, code, http_get, until};
 use crate::operations::health;
 
 const SIZE: &str = "size=48m";
