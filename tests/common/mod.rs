@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, dead_code)]
 
 mod api;
+mod random;
 mod web;
 
 use std::fs::{self, File};
@@ -16,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use api::{Api, Tries, code, names};
+pub use random::Random;
 pub use web::{http_get, metric, metrics};
 
 /// How long anything may take on a slow machine before a test gives up.
@@ -25,7 +27,10 @@ const PORT_TRIES: usize = 10;
 
 pub fn binary() -> PathBuf {
     let named = std::env::var_os("CORNDOGS_BIN");
-    named.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_corndogs")), PathBuf::from)
+    named.map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_corndogs")),
+        PathBuf::from,
+    )
 }
 
 /// How a server is started.
@@ -39,7 +44,12 @@ pub struct Setup {
 
 impl Setup {
     pub fn at(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), wrapper: Vec::new(), args: Vec::new(), env: Vec::new() }
+        Self {
+            data_dir: data_dir.to_owned(),
+            wrapper: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+        }
     }
 
     pub fn arg(mut self, flag: &str, value: &str) -> Self {
@@ -65,7 +75,9 @@ impl Setup {
         command.args(&words[1..]).arg("run").args(&self.args);
         command.arg("--data-dir").arg(&self.data_dir);
         // The caller's environment must not configure the server under test.
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
@@ -125,11 +137,25 @@ impl Server {
     }
 
     fn spawn(setup: Setup, home: TempDir, [grpc, http]: [SocketAddr; 2]) -> Self {
-        let log = File::options().create(true).append(true).open(home.path().join("stderr")).unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(home.path().join("stderr"))
+            .unwrap();
         let mut command = setup.command();
-        command.arg("--listen").arg(grpc.to_string()).arg("--http-listen").arg(http.to_string());
+        command
+            .arg("--listen")
+            .arg(grpc.to_string())
+            .arg("--http-listen")
+            .arg(http.to_string());
         let child = command.stderr(log).spawn().unwrap();
-        Self { grpc, http, setup, home, child }
+        Self {
+            grpc,
+            http,
+            setup,
+            home,
+            child,
+        }
     }
 
     /// Waits until it serves; tells its stderr if it ends before.
@@ -213,7 +239,9 @@ impl Server {
         let mut server = Self::spawn(setup.clone(), self.take_home(), addresses);
         match server.ready().await {
             Ok(()) => server,
-            Err(text) if text.contains("can't listen") => Self::start_in(setup, server.take_home()).await,
+            Err(text) if text.contains("can't listen") => {
+                Self::start_in(setup, server.take_home()).await
+            }
             Err(text) => panic!("the server did not start again:\n{text}"),
         }
     }
@@ -245,43 +273,11 @@ impl Drop for Server {
     }
 }
 
-/// SplitMix64: random enough for tests, the same from the same seed everywhere.
-#[derive(Clone)]
-pub struct Random(pub u64);
-
-impl Random {
-    /// From `CORNDOGS_SEED`, or from the time; printed, so that a failure can be run again.
-    pub fn seeded(what: &str) -> Self {
-        let given = std::env::var("CORNDOGS_SEED").ok();
-        let seed = given.map_or_else(now_ns, |seed| seed.parse().unwrap());
-        println!("{what}: CORNDOGS_SEED={seed}");
-        Self(seed)
-    }
-
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.number() % end
-    }
-
-    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.number() as u8).collect()
-    }
-
-    /// A uuid of version 4, as a client would choose it.
-    pub fn uuid(&mut self) -> String {
-        uuid::Builder::from_random_bytes(self.bytes(16).try_into().unwrap()).into_uuid().to_string()
-    }
-}
-
 /// The wall clock, in nanoseconds since 1970.
 pub fn now_ns() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     u64::try_from(now.as_nanos()).unwrap()
 }
 

@@ -20,9 +20,16 @@ pub async fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, Strin
         stream.read_to_end(&mut answer).await?;
         Ok::<_, io::Error>(String::from_utf8_lossy(&answer).into_owned())
     };
-    let answer = tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let answer = tokio::time::timeout(TIMEOUT, exchange)
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)??;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .ok_or(io::ErrorKind::InvalidData)?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     Ok((status.ok_or(io::ErrorKind::InvalidData)?, body.to_owned()))
 }
 
@@ -30,7 +37,9 @@ pub async fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, Strin
 pub async fn metrics(address: SocketAddr) -> BTreeMap<String, f64> {
     let (status, text) = http_get(address, "/metrics").await.unwrap();
     assert_eq!(status, 200);
-    let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let samples = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
     samples
         .map(|line| {
             let (name, value) = line.rsplit_once(' ').unwrap();
@@ -42,5 +51,7 @@ pub async fn metrics(address: SocketAddr) -> BTreeMap<String, f64> {
 /// One sample.
 pub async fn metric(address: SocketAddr, name: &str) -> f64 {
     let samples = metrics(address).await;
-    *samples.get(name).unwrap_or_else(|| panic!("no {name} in {samples:?}"))
+    *samples
+        .get(name)
+        .unwrap_or_else(|| panic!("no {name} among {} samples", samples.len()))
 }

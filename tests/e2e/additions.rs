@@ -1,19 +1,28 @@
-//! What this version adds to the original: fencing, workers, next tasks, client-chosen uuids.
+//! What this version adds to the original: fencing, workers, next tasks.
 
 use corndogs::proto::v1alpha1::*;
 use tonic::Code;
 
+use crate::client_uuids::uuid;
 use crate::common::{Api, Server, code, names};
 
-fn submit(queue: &str) -> SubmitTaskRequest {
-    SubmitTaskRequest { queue: queue.into(), payload: "p".into(), ..Default::default() }
+pub fn submit(queue: &str) -> SubmitTaskRequest {
+    SubmitTaskRequest {
+        queue: queue.into(),
+        payload: "p".into(),
+        ..Default::default()
+    }
 }
 
-fn claim(worker: &str) -> GetNextTaskRequest {
-    GetNextTaskRequest { queue: "q".into(), worker: worker.into(), ..Default::default() }
+pub fn claim(worker: &str) -> GetNextTaskRequest {
+    GetNextTaskRequest {
+        queue: "q".into(),
+        worker: worker.into(),
+        ..Default::default()
+    }
 }
 
-fn complete(task: &Task, attempt: i64) -> CompleteTaskRequest {
+pub fn complete(task: &Task, attempt: i64) -> CompleteTaskRequest {
     CompleteTaskRequest {
         uuid: task.uuid.clone(),
         queue: task.queue.clone(),
@@ -25,12 +34,23 @@ fn complete(task: &Task, attempt: i64) -> CompleteTaskRequest {
 
 /// Claimed by `first`, timed out, claimed by `second`: attempt 2.
 async fn claimed_twice(api: &mut Api) -> Task {
-    api.submit(SubmitTaskRequest { claim_timeout: 30, ..submit("q") }).await.unwrap();
+    api.submit(SubmitTaskRequest {
+        claim_timeout: 30,
+        ..submit("q")
+    })
+    .await
+    .unwrap();
     let first = api.claim(claim("first")).await.unwrap().unwrap();
-    assert_eq!((first.attempt, first.worker.as_str(), first.timeout), (1, "first", 30));
+    assert_eq!(
+        (first.attempt, first.worker.as_str(), first.timeout),
+        (1, "first", 30)
+    );
     assert_eq!(api.clean_up(first.expires_at + 1, "q").await.unwrap(), 1);
     let back = api.get(&first.uuid).await.unwrap().unwrap();
-    assert_eq!((back.attempt, back.worker.as_str(), back.timeout), (1, "first", 0));
+    assert_eq!(
+        (back.attempt, back.worker.as_str(), back.timeout),
+        (1, "first", 0)
+    );
     let second = api.claim(claim("second")).await.unwrap().unwrap();
     assert_eq!((second.attempt, second.worker.as_str()), (2, "second"));
     // The timeout that claims start with survives timeouts.
@@ -44,8 +64,18 @@ async fn an_old_attempt_is_fenced_off() {
     let mut api = server.api().await;
     let task = claimed_twice(&mut api).await;
     let (uuid, queue) = (task.uuid.clone(), task.queue.clone());
-    let update = UpdateTaskRequest { uuid: uuid.clone(), queue: queue.clone(), attempt: 1, ..Default::default() };
-    let cancel = CancelTaskRequest { uuid, queue, current_state: "wherever".into(), attempt: 3 };
+    let update = UpdateTaskRequest {
+        uuid: uuid.clone(),
+        queue: queue.clone(),
+        attempt: 1,
+        ..Default::default()
+    };
+    let cancel = CancelTaskRequest {
+        uuid,
+        queue,
+        current_state: "wherever".into(),
+        attempt: 3,
+    };
     let refused = [
         api.complete(complete(&task, 1)).await.unwrap_err(),
         api.update(update).await.unwrap_err(),
@@ -57,9 +87,20 @@ async fn an_old_attempt_is_fenced_off() {
     }
     assert_eq!(api.get(&task.uuid).await.unwrap().as_ref(), Some(&task));
     // In another queue it is no task at all; with the right attempt the state decides.
-    let elsewhere = CancelTaskRequest { queue: "other".into(), ..cancel.clone() };
+    let elsewhere = CancelTaskRequest {
+        queue: "other".into(),
+        ..cancel.clone()
+    };
     assert_eq!(api.cancel(elsewhere).await.unwrap(), None);
-    assert_eq!(api.cancel(CancelTaskRequest { attempt: 2, ..cancel.clone() }).await.unwrap(), None);
+    assert_eq!(
+        api.cancel(CancelTaskRequest {
+            attempt: 2,
+            ..cancel.clone()
+        })
+        .await
+        .unwrap(),
+        None
+    );
     let done = api.complete(complete(&task, 2)).await.unwrap().unwrap();
     assert_eq!((done.attempt, done.worker.as_str()), (2, "second"));
     // Archived: no attempt is compared any more.
@@ -79,13 +120,23 @@ async fn no_attempt_is_not_checked() {
 async fn claim_timeout_is_what_claims_start_with() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    let request = SubmitTaskRequest { claim_timeout: 30, timeout: 500, ..submit("q") };
+    let request = SubmitTaskRequest {
+        claim_timeout: 30,
+        timeout: 500,
+        ..submit("q")
+    };
     for (override_timeout, timeout) in [(0, 30), (7, 7), (-1, 0)] {
         let task = api.submit(request.clone()).await.unwrap();
         assert_eq!((task.timeout, task.claim_timeout), (500, 30));
-        let claim = GetNextTaskRequest { override_timeout, ..claim("") };
+        let claim = GetNextTaskRequest {
+            override_timeout,
+            ..claim("")
+        };
         let claimed = api.claim(claim).await.unwrap().unwrap();
-        assert_eq!((claimed.uuid, claimed.timeout, claimed.claim_timeout), (task.uuid, timeout, 30));
+        assert_eq!(
+            (claimed.uuid, claimed.timeout, claimed.claim_timeout),
+            (task.uuid, timeout, 30)
+        );
     }
 }
 
@@ -94,17 +145,35 @@ async fn the_next_task_comes_with_the_completion() {
     let server = Server::start().await;
     let mut api = server.api().await;
     let task = api.submit(submit("q")).await.unwrap();
-    let next = SubmitTaskRequest { queue: "next".into(), payload: "n".into(), priority: 2, ..Default::default() };
-    let request = CompleteTaskRequest { next_task: Some(next), ..complete(&task, 0) };
+    let next = SubmitTaskRequest {
+        queue: "next".into(),
+        payload: "n".into(),
+        priority: 2,
+        ..Default::default()
+    };
+    let request = CompleteTaskRequest {
+        next_task: Some(next),
+        ..complete(&task, 0)
+    };
 
-    let wrong = CompleteTaskRequest { current_state: "other".into(), ..request.clone() };
+    let wrong = CompleteTaskRequest {
+        current_state: "other".into(),
+        ..request.clone()
+    };
     assert_eq!(api.complete_next(wrong).await.unwrap(), (None, None));
     assert_eq!(api.queues().await.unwrap(), (vec!["q".to_owned()], 1));
 
     let (done, next) = api.complete_next(request.clone()).await.unwrap();
     let next = next.unwrap();
     assert_eq!(done.unwrap().current_state, "completed");
-    assert_eq!((next.queue.as_str(), next.current_state.as_str(), next.priority), ("next", "submitted", 2));
+    assert_eq!(
+        (
+            next.queue.as_str(),
+            next.current_state.as_str(),
+            next.priority
+        ),
+        ("next", "submitted", 2)
+    );
     assert_eq!(api.get(&next.uuid).await.unwrap(), Some(next));
     // A second completion finds nothing, and so submits nothing.
     assert_eq!(api.complete_next(request).await.unwrap(), (None, None));
@@ -116,95 +185,32 @@ async fn an_impossible_next_task_completes_nothing() {
     let server = Server::start().await;
     let mut api = server.api().await;
     let task = api.submit(submit("q")).await.unwrap();
-    let taken = api.submit(SubmitTaskRequest { uuid: uuid(1), ..submit("taken") }).await.unwrap();
+    let taken = api
+        .submit(SubmitTaskRequest {
+            uuid: uuid(1),
+            ..submit("taken")
+        })
+        .await
+        .unwrap();
     let counts = api.all_counts().await.unwrap();
-    let with = |next: SubmitTaskRequest| CompleteTaskRequest { next_task: Some(next), ..complete(&task, 0) };
-    let invalid = SubmitTaskRequest { queue: "a\nb".into(), ..Default::default() };
+    let with = |next: SubmitTaskRequest| CompleteTaskRequest {
+        next_task: Some(next),
+        ..complete(&task, 0)
+    };
+    let invalid = SubmitTaskRequest {
+        queue: "a\nb".into(),
+        ..Default::default()
+    };
     let status = api.complete(with(invalid)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(names(&status, &["next_task.queue"]), "{status}");
-    let other = SubmitTaskRequest { uuid: taken.uuid, ..submit("another") };
+    let other = SubmitTaskRequest {
+        uuid: taken.uuid,
+        ..submit("another")
+    };
     assert_eq!(code(&api.complete(with(other)).await), Code::AlreadyExists);
     assert_eq!(api.all_counts().await.unwrap(), counts);
     assert_eq!(api.get(&task.uuid).await.unwrap(), Some(task));
-}
-
-fn uuid(number: u128) -> String {
-    uuid::Uuid::from_u128(0x0192_f5e0_1234_7abc_8def_0000_0000_0000 + number).to_string()
-}
-
-#[tokio::test]
-async fn the_same_submit_twice_is_one_task() {
-    let server = Server::start().await;
-    let mut api = server.api().await;
-    let request = SubmitTaskRequest { uuid: uuid(1), timeout: 60, ..submit("q") };
-    let task = api.submit(request.clone()).await.unwrap();
-    assert_eq!(task.uuid, uuid(1));
-    assert_eq!(api.submit(request.clone()).await.unwrap(), task);
-    // Defaults that are spelled out are the same request.
-    let spelled = SubmitTaskRequest {
-        current_state: "submitted".into(),
-        auto_target_state: "submitted-working".into(),
-        ..request.clone()
-    };
-    assert_eq!(api.submit(spelled).await.unwrap(), task);
-    // It answers the task as it is now, live or archived.
-    let claimed = api.claim(claim("w")).await.unwrap().unwrap();
-    assert_eq!(api.submit(request.clone()).await.unwrap(), claimed);
-    let done = api.complete(complete(&claimed, 1)).await.unwrap().unwrap();
-    assert_eq!(api.submit(request).await.unwrap(), done);
-    assert_eq!(api.queues().await.unwrap(), (vec![], 0));
-}
-
-#[tokio::test]
-async fn another_submit_with_the_same_uuid_is_refused() {
-    let server = Server::start().await;
-    let mut api = server.api().await;
-    let request = SubmitTaskRequest { uuid: uuid(1), ..submit("q") };
-    let task = api.submit(request.clone()).await.unwrap();
-    let others = [
-        SubmitTaskRequest { queue: "other".into(), ..request.clone() },
-        SubmitTaskRequest { current_state: "other".into(), ..request.clone() },
-        SubmitTaskRequest { auto_target_state: "other".into(), ..request.clone() },
-        SubmitTaskRequest { timeout: 1, ..request.clone() },
-        SubmitTaskRequest { payload: "other".into(), ..request.clone() },
-        SubmitTaskRequest { priority: 1, ..request.clone() },
-        SubmitTaskRequest { claim_timeout: 1, ..request.clone() },
-    ];
-    for other in &others {
-        assert_eq!(code(&api.submit(other.clone()).await), Code::AlreadyExists, "{other:?}");
-    }
-    assert_eq!(api.get(&task.uuid).await.unwrap().as_ref(), Some(&task));
-    api.complete(complete(&task, 0)).await.unwrap().unwrap();
-    assert_eq!(code(&api.submit(others[0].clone()).await), Code::AlreadyExists);
-    assert_eq!(api.queues().await.unwrap(), (vec![], 0));
-}
-
-#[tokio::test]
-async fn uuids_in_any_usual_form() {
-    let server = Server::start().await;
-    let mut api = server.api().await;
-    let plain = uuid(5);
-    let forms = [
-        plain.clone(),
-        plain.to_uppercase(),
-        plain.replace('-', ""),
-        format!("{{{plain}}}"),
-        format!("urn:uuid:{plain}"),
-    ];
-    for form in &forms {
-        let task = api.submit(SubmitTaskRequest { uuid: form.clone(), ..submit("q") }).await.unwrap();
-        assert_eq!(task.uuid, plain);
-        assert_eq!(api.get(form).await.unwrap().unwrap().uuid, plain);
-    }
-    assert_eq!(api.queues().await.unwrap().1, 1);
-    let braced = CompleteTaskRequest {
-        uuid: forms[3].clone(),
-        queue: "q".into(),
-        current_state: "submitted".into(),
-        ..Default::default()
-    };
-    assert_eq!(api.complete(braced).await.unwrap().unwrap().uuid, plain);
 }
 
 #[tokio::test]
@@ -213,20 +219,61 @@ async fn what_comes_later_is_refused_and_not_ignored() {
     let mut api = server.api().await;
     let mut client = api.client.clone();
     let later = [
-        client.extend_task(ExtendTaskRequest::default()).await.map(drop),
-        client.submit_tasks(SubmitTasksRequest { tasks: vec![submit("q")] }).await.map(drop),
-        client.get_next_tasks(GetNextTasksRequest { next: None, max_tasks: 1 }).await.map(drop),
-        client.complete_tasks(CompleteTasksRequest::default()).await.map(drop),
+        client
+            .extend_task(ExtendTaskRequest::default())
+            .await
+            .map(drop),
+        client
+            .submit_tasks(SubmitTasksRequest {
+                tasks: vec![submit("q")],
+            })
+            .await
+            .map(drop),
+        client
+            .get_next_tasks(GetNextTasksRequest {
+                next: None,
+                max_tasks: 1,
+            })
+            .await
+            .map(drop),
+        client
+            .complete_tasks(CompleteTasksRequest::default())
+            .await
+            .map(drop),
     ];
     for answer in later {
         assert_eq!(code(&answer), Code::Unimplemented);
     }
     let metadata = [("key".to_owned(), "value".to_owned())].into();
     let submits = [
-        ("not_before", SubmitTaskRequest { not_before: 1, ..submit("q") }),
-        ("unique_key", SubmitTaskRequest { unique_key: "k".into(), ..submit("q") }),
-        ("metadata", SubmitTaskRequest { metadata, ..submit("q") }),
-        ("max_attempts", SubmitTaskRequest { max_attempts: 1, ..submit("q") }),
+        (
+            "not_before",
+            SubmitTaskRequest {
+                not_before: 1,
+                ..submit("q")
+            },
+        ),
+        (
+            "unique_key",
+            SubmitTaskRequest {
+                unique_key: "k".into(),
+                ..submit("q")
+            },
+        ),
+        (
+            "metadata",
+            SubmitTaskRequest {
+                metadata,
+                ..submit("q")
+            },
+        ),
+        (
+            "max_attempts",
+            SubmitTaskRequest {
+                max_attempts: 1,
+                ..submit("q")
+            },
+        ),
     ];
     for (field, request) in submits {
         let status = api.submit(request).await.unwrap_err();
@@ -234,8 +281,20 @@ async fn what_comes_later_is_refused_and_not_ignored() {
         assert!(names(&status, &[field]), "{status}");
     }
     let claims = [
-        ("wait_ms", GetNextTaskRequest { wait_ms: 1, ..claim("") }),
-        ("queues", GetNextTaskRequest { queues: vec!["q".into()], ..claim("") }),
+        (
+            "wait_ms",
+            GetNextTaskRequest {
+                wait_ms: 1,
+                ..claim("")
+            },
+        ),
+        (
+            "queues",
+            GetNextTaskRequest {
+                queues: vec!["q".into()],
+                ..claim("")
+            },
+        ),
     ];
     for (field, request) in claims {
         let status = api.claim(request).await.unwrap_err();

@@ -16,7 +16,10 @@ async fn put(api: &mut Api, name: &str, priority: i64) -> Task {
 }
 
 fn claim(queue: &str) -> GetNextTaskRequest {
-    GetNextTaskRequest { queue: queue.into(), ..Default::default() }
+    GetNextTaskRequest {
+        queue: queue.into(),
+        ..Default::default()
+    }
 }
 
 fn text(task: &Task) -> String {
@@ -27,7 +30,15 @@ fn text(task: &Task) -> String {
 async fn the_highest_priority_then_the_earliest() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    for (name, priority) in [("c", 0), ("a", 7), ("d", 0), ("e", -1), ("b", 7), ("f", i64::MIN), ("0", i64::MAX)] {
+    for (name, priority) in [
+        ("c", 0),
+        ("a", 7),
+        ("d", 0),
+        ("e", -1),
+        ("b", 7),
+        ("f", i64::MIN),
+        ("0", i64::MAX),
+    ] {
         put(&mut api, name, priority).await;
     }
     let mut order = String::new();
@@ -53,7 +64,10 @@ async fn never_by_update_time() {
     };
     let updated = api.update(request).await.unwrap().unwrap();
     assert!(updated.update_time > first.update_time);
-    assert_eq!(api.claim(claim("q")).await.unwrap().unwrap().uuid, first.uuid);
+    assert_eq!(
+        api.claim(claim("q")).await.unwrap().unwrap().uuid,
+        first.uuid
+    );
 }
 
 #[tokio::test]
@@ -76,9 +90,15 @@ async fn states_are_swapped() {
     assert_eq!(api.get(&task.uuid).await.unwrap(), Some(claimed));
 
     // A claim from any state: also back again.
-    let from_working = GetNextTaskRequest { current_state: "submitted-working".into(), ..claim("q") };
+    let from_working = GetNextTaskRequest {
+        current_state: "submitted-working".into(),
+        ..claim("q")
+    };
     let back = api.claim(from_working).await.unwrap().unwrap();
-    assert_eq!((back.current_state.as_str(), back.auto_target_state.as_str()), ("submitted", "submitted-working"));
+    assert_eq!(
+        (back.current_state.as_str(), back.auto_target_state.as_str()),
+        ("submitted", "submitted-working")
+    );
     assert_eq!(back.attempt, 2);
 }
 
@@ -88,9 +108,16 @@ async fn claims_have_defaults() {
     let mut api = server.api().await;
     let task = api.submit(SubmitTaskRequest::default()).await.unwrap();
     assert_eq!(api.claim(claim("q")).await.unwrap(), None);
-    let other = GetNextTaskRequest { current_state: "other".into(), ..Default::default() };
+    let other = GetNextTaskRequest {
+        current_state: "other".into(),
+        ..Default::default()
+    };
     assert_eq!(api.claim(other).await.unwrap(), None);
-    let claimed = api.claim(GetNextTaskRequest::default()).await.unwrap().unwrap();
+    let claimed = api
+        .claim(GetNextTaskRequest::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(claimed.uuid, task.uuid);
     assert_eq!((claimed.timeout, claimed.expires_at), (0, 0));
 }
@@ -109,14 +136,34 @@ async fn overrides_come_after_the_swap() {
         ..claim("q")
     };
     let task = api.claim(request).await.unwrap().unwrap();
-    assert_eq!((task.current_state.as_str(), task.auto_target_state.as_str(), task.timeout), ("mine", "dead", 5));
+    assert_eq!(
+        (
+            task.current_state.as_str(),
+            task.auto_target_state.as_str(),
+            task.timeout
+        ),
+        ("mine", "dead", 5)
+    );
     assert_eq!(task.expires_at, task.update_time + 5 * 1_000_000_000);
-    let task = api.claim(GetNextTaskRequest { override_timeout: -1, ..claim("q") }).await.unwrap().unwrap();
+    let task = api
+        .claim(GetNextTaskRequest {
+            override_timeout: -1,
+            ..claim("q")
+        })
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((task.timeout, task.expires_at), (0, 0));
-    let request = GetNextTaskRequest { override_auto_target_state: "dead".into(), ..claim("q") };
+    let request = GetNextTaskRequest {
+        override_auto_target_state: "dead".into(),
+        ..claim("q")
+    };
     let task = api.claim(request).await.unwrap().unwrap();
     let states = (task.current_state.as_str(), task.auto_target_state.as_str());
-    assert_eq!((states, task.timeout), (("submitted-working", "dead"), 3600));
+    assert_eq!(
+        (states, task.timeout),
+        (("submitted-working", "dead"), 3600)
+    );
 }
 
 /// Many workers at once: each task goes to exactly one of them.

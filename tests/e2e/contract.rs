@@ -6,11 +6,15 @@ use crate::common::{Api, Server, now_ns};
 
 const UNKNOWN: &str = "0192f5e0-1234-7abc-8def-0123456789ab";
 
-fn submit(queue: &str) -> SubmitTaskRequest {
-    SubmitTaskRequest { queue: queue.into(), payload: "work".into(), ..Default::default() }
+pub fn submit(queue: &str) -> SubmitTaskRequest {
+    SubmitTaskRequest {
+        queue: queue.into(),
+        payload: "work".into(),
+        ..Default::default()
+    }
 }
 
-fn update(task: &Task) -> UpdateTaskRequest {
+pub fn update(task: &Task) -> UpdateTaskRequest {
     UpdateTaskRequest {
         uuid: task.uuid.clone(),
         queue: task.queue.clone(),
@@ -20,13 +24,31 @@ fn update(task: &Task) -> UpdateTaskRequest {
 }
 
 fn complete(task: &Task) -> CompleteTaskRequest {
-    let (uuid, queue, current_state) = (task.uuid.clone(), task.queue.clone(), task.current_state.clone());
-    CompleteTaskRequest { uuid, queue, current_state, ..Default::default() }
+    let (uuid, queue, current_state) = (
+        task.uuid.clone(),
+        task.queue.clone(),
+        task.current_state.clone(),
+    );
+    CompleteTaskRequest {
+        uuid,
+        queue,
+        current_state,
+        ..Default::default()
+    }
 }
 
-fn cancel(task: &Task) -> CancelTaskRequest {
-    let (uuid, queue, current_state) = (task.uuid.clone(), task.queue.clone(), task.current_state.clone());
-    CancelTaskRequest { uuid, queue, current_state, attempt: 0 }
+pub fn cancel(task: &Task) -> CancelTaskRequest {
+    let (uuid, queue, current_state) = (
+        task.uuid.clone(),
+        task.queue.clone(),
+        task.current_state.clone(),
+    );
+    CancelTaskRequest {
+        uuid,
+        queue,
+        current_state,
+        attempt: 0,
+    }
 }
 
 #[tokio::test]
@@ -67,21 +89,48 @@ async fn a_submit_keeps_what_it_is_given() {
         ..Default::default()
     };
     let task = api.submit(request.clone()).await.unwrap();
-    assert_eq!((task.queue.as_str(), task.current_state.as_str()), ("größe ✓", "a state"));
-    assert_eq!((task.auto_target_state.as_str(), task.timeout), ("another", 3600));
+    assert_eq!(
+        (task.queue.as_str(), task.current_state.as_str()),
+        ("größe ✓", "a state")
+    );
+    assert_eq!(
+        (task.auto_target_state.as_str(), task.timeout),
+        ("another", 3600)
+    );
     assert_eq!((task.payload.to_vec(), task.priority), (payload, i64::MIN));
     assert_eq!(task.expires_at, task.submit_time + 3600 * 1_000_000_000);
-    let derived = SubmitTaskRequest { auto_target_state: String::new(), timeout: -7, ..request };
+    let derived = SubmitTaskRequest {
+        auto_target_state: String::new(),
+        timeout: -7,
+        ..request
+    };
     let task = api.submit(derived).await.unwrap();
-    assert_eq!((task.auto_target_state.as_str(), task.timeout, task.expires_at), ("a state-working", 0, 0));
+    assert_eq!(
+        (
+            task.auto_target_state.as_str(),
+            task.timeout,
+            task.expires_at
+        ),
+        ("a state-working", 0, 0)
+    );
 }
 
 #[tokio::test]
 async fn an_update_has_defaults_and_keeps_an_empty_payload() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    let task = api.submit(SubmitTaskRequest { priority: 5, timeout: 60, ..submit("q") }).await.unwrap();
-    let no_state = UpdateTaskRequest { current_state: String::new(), ..update(&task) };
+    let task = api
+        .submit(SubmitTaskRequest {
+            priority: 5,
+            timeout: 60,
+            ..submit("q")
+        })
+        .await
+        .unwrap();
+    let no_state = UpdateTaskRequest {
+        current_state: String::new(),
+        ..update(&task)
+    };
     let updated = api.update(no_state).await.unwrap().unwrap();
     let expected = Task {
         current_state: "updated".into(),
@@ -105,27 +154,61 @@ async fn an_update_has_defaults_and_keeps_an_empty_payload() {
         ..update(&updated)
     };
     let updated = api.update(request).await.unwrap().unwrap();
-    assert_eq!((updated.current_state.as_str(), updated.auto_target_state.as_str()), ("next", "after"));
-    assert_eq!((&updated.payload[..], updated.priority, updated.timeout), (&b"other"[..], -3, 120));
-    assert_eq!(updated.expires_at, updated.update_time + 120 * 1_000_000_000);
-    let request = UpdateTaskRequest { timeout: -1, new_state: "x".into(), ..update(&updated) };
+    assert_eq!(
+        (
+            updated.current_state.as_str(),
+            updated.auto_target_state.as_str()
+        ),
+        ("next", "after")
+    );
+    assert_eq!(
+        (&updated.payload[..], updated.priority, updated.timeout),
+        (&b"other"[..], -3, 120)
+    );
+    assert_eq!(
+        updated.expires_at,
+        updated.update_time + 120 * 1_000_000_000
+    );
+    let request = UpdateTaskRequest {
+        timeout: -1,
+        new_state: "x".into(),
+        ..update(&updated)
+    };
     let updated = api.update(request).await.unwrap().unwrap();
-    assert_eq!((updated.timeout, updated.auto_target_state.as_str()), (0, "x-working"));
+    assert_eq!(
+        (updated.timeout, updated.auto_target_state.as_str()),
+        (0, "x-working")
+    );
     assert_eq!(api.get(&task.uuid).await.unwrap(), Some(updated));
 }
 
 /// Every act with another queue or state, or on a task that is unknown or archived.
 async fn assert_nothing_matches(api: &mut Api, task: &Task) {
-    let other_queue = Task { queue: "other".into(), ..task.clone() };
-    let other_state = Task { current_state: "other".into(), ..task.clone() };
-    let no_queue = Task { queue: String::new(), ..task.clone() };
-    let unknown = Task { uuid: UNKNOWN.into(), ..task.clone() };
+    let other_queue = Task {
+        queue: "other".into(),
+        ..task.clone()
+    };
+    let other_state = Task {
+        current_state: "other".into(),
+        ..task.clone()
+    };
+    let no_queue = Task {
+        queue: String::new(),
+        ..task.clone()
+    };
+    let unknown = Task {
+        uuid: UNKNOWN.into(),
+        ..task.clone()
+    };
     for wrong in [&other_queue, &other_state, &no_queue, &unknown] {
         assert_eq!(api.update(update(wrong)).await.unwrap(), None);
         assert_eq!(api.complete(complete(wrong)).await.unwrap(), None);
         assert_eq!(api.cancel(cancel(wrong)).await.unwrap(), None);
     }
-    let no_state = Task { current_state: String::new(), ..task.clone() };
+    let no_state = Task {
+        current_state: String::new(),
+        ..task.clone()
+    };
     assert_eq!(api.complete(complete(&no_state)).await.unwrap(), None);
     assert_eq!(api.cancel(cancel(&no_state)).await.unwrap(), None);
     assert_eq!(api.get(&task.uuid).await.unwrap().as_ref(), Some(task));
@@ -152,7 +235,11 @@ async fn what_does_not_match_changes_nothing() {
 async fn an_end_archives_without_the_payload() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    let request = SubmitTaskRequest { priority: 9, timeout: 3600, ..submit("q") };
+    let request = SubmitTaskRequest {
+        priority: 9,
+        timeout: 3600,
+        ..submit("q")
+    };
     for end in ["completed", "canceled"] {
         let task = api.submit(request.clone()).await.unwrap();
         let ended = match end {
@@ -180,41 +267,22 @@ async fn a_look_up_goes_by_the_uuid_alone() {
     let mut api = server.api().await;
     let task = api.submit(submit("q")).await.unwrap();
     for queue in ["", "q", "another"] {
-        let request = GetTaskStateByIdRequest { uuid: task.uuid.clone(), queue: queue.into() };
-        let found = api.client.get_task_state_by_id(request).await.unwrap().into_inner().task;
+        let request = GetTaskStateByIdRequest {
+            uuid: task.uuid.clone(),
+            queue: queue.into(),
+        };
+        let found = api
+            .client
+            .get_task_state_by_id(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .task;
         assert_eq!(found.as_ref(), Some(&task));
     }
-    assert_eq!(api.get(&task.uuid.to_uppercase()).await.unwrap().as_ref(), Some(&task));
+    assert_eq!(
+        api.get(&task.uuid.to_uppercase()).await.unwrap().as_ref(),
+        Some(&task)
+    );
     assert_eq!(api.get(UNKNOWN).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn counts_are_of_live_tasks() {
-    let server = Server::start().await;
-    let mut api = server.api().await;
-    assert_eq!(api.queues().await.unwrap(), (vec![], 0));
-    let mut tasks = Vec::new();
-    for queue in ["b", "a", "b", "c"] {
-        tasks.push(api.submit(submit(queue)).await.unwrap());
-    }
-    api.update(UpdateTaskRequest { new_state: "held".into(), ..update(&tasks[2]) }).await.unwrap().unwrap();
-    api.cancel(cancel(&tasks[3])).await.unwrap().unwrap();
-
-    let (mut queues, total) = api.queues().await.unwrap();
-    queues.sort();
-    assert_eq!((queues, total), (vec!["a".to_owned(), "b".to_owned()], 3));
-    let (counts, total) = api.queue_counts().await.unwrap();
-    assert_eq!((counts, total), ([("a".to_owned(), 1), ("b".to_owned(), 2)].into(), 3));
-    let of_b = api.state_counts("b").await.unwrap();
-    assert_eq!((of_b.queue.as_str(), of_b.count), ("b", 2));
-    assert_eq!(of_b.state_counts, [("held".to_owned(), 1), ("submitted".to_owned(), 1)].into());
-    for empty in ["c", "never", ""] {
-        let none = api.state_counts(empty).await.unwrap();
-        assert_eq!(none, GetTaskStateCountsResponse { queue: empty.into(), ..Default::default() });
-    }
-    let all = api.all_counts().await.unwrap();
-    assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b"]);
-    let b = QueueAndStateCounts { queue: "b".into(), count: 2, state_counts: of_b.state_counts };
-    assert_eq!(all["b"], b);
-    assert_eq!(all["a"].state_counts, [("submitted".to_owned(), 1)].into());
 }

@@ -62,10 +62,20 @@ fn expected() -> BTreeMap<String, Fields> {
     for line in MESSAGES.lines().filter(|line| !line.is_empty()) {
         let (message, fields) = line.split_once(':').unwrap();
         let known = messages.entry(message.to_owned()).or_default();
-        for field in fields.split(',').map(str::trim).filter(|field| !field.is_empty()) {
+        for field in fields
+            .split(',')
+            .map(str::trim)
+            .filter(|field| !field.is_empty())
+        {
             let mut words = field.splitn(3, ' ');
-            let (name, number) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
-            let twice = known.insert(number, format!("{name} {}", words.next().unwrap_or("string")));
+            let (name, number) = (
+                words.next().unwrap(),
+                words.next().unwrap().parse().unwrap(),
+            );
+            let twice = known.insert(
+                number,
+                format!("{name} {}", words.next().unwrap_or("string")),
+            );
             assert_eq!(twice, None, "the table has {message}.{name} twice");
         }
     }
@@ -84,10 +94,22 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
     if field.label() != Label::Repeated {
         return plain;
     }
-    let entry = message.nested_type.iter().find(|nested| nested.name() == plain);
-    match entry.filter(|nested| nested.options.as_ref().is_some_and(|options| options.map_entry())) {
+    let entry = message
+        .nested_type
+        .iter()
+        .find(|nested| nested.name() == plain);
+    match entry.filter(|nested| {
+        nested
+            .options
+            .as_ref()
+            .is_some_and(|options| options.map_entry())
+    }) {
         Some(entry) => {
-            let types: Vec<_> = entry.field.iter().map(|field| type_name(field, entry)).collect();
+            let types: Vec<_> = entry
+                .field
+                .iter()
+                .map(|field| type_name(field, entry))
+                .collect();
             format!("map {}", types.join(" "))
         }
         None => format!("repeated {plain}"),
@@ -95,14 +117,27 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
 }
 
 fn fields(message: &DescriptorProto) -> Fields {
-    assert!(message.oneof_decl.is_empty(), "{}: no field of the contract is optional", message.name());
+    assert!(
+        message.oneof_decl.is_empty(),
+        "{}: no field of the contract is optional",
+        message.name()
+    );
     let fields = message.field.iter();
-    fields.map(|field| (field.number(), format!("{} {}", field.name(), type_name(field, message)))).collect()
+    fields
+        .map(|field| {
+            (
+                field.number(),
+                format!("{} {}", field.name(), type_name(field, message)),
+            )
+        })
+        .collect()
 }
 
 fn public_file() -> FileDescriptorProto {
     let files = FileDescriptorSet::decode(PUBLIC_DESCRIPTORS).unwrap().file;
-    let mut public = files.into_iter().filter(|file| file.package() == "corndogs.v1alpha1");
+    let mut public = files
+        .into_iter()
+        .filter(|file| file.package() == "corndogs.v1alpha1");
     let file = public.next().unwrap();
     assert!(public.next().is_none());
     file
@@ -112,15 +147,27 @@ fn public_file() -> FileDescriptorProto {
 fn every_field_has_its_number_and_type() {
     let file = public_file();
     assert_eq!(file.syntax(), "proto3");
-    let found: BTreeMap<_, _> = file.message_type.iter().map(|m| (m.name().to_owned(), fields(m))).collect();
+    let found: BTreeMap<_, _> = file
+        .message_type
+        .iter()
+        .map(|m| (m.name().to_owned(), fields(m)))
+        .collect();
     let expected = expected();
     assert_eq!(expected.len(), 24 + 8);
     for (message, fields) in &expected {
-        let found = found.get(message).unwrap_or_else(|| panic!("{message} is gone"));
+        let found = found
+            .get(message)
+            .unwrap_or_else(|| panic!("{message} is gone"));
         assert_eq!(found, fields, "{message}");
     }
-    let unseen: BTreeSet<_> = found.keys().filter(|message| !expected.contains_key(*message)).collect();
-    assert!(unseen.is_empty(), "messages that the table does not list: {unseen:?}");
+    let unseen: BTreeSet<_> = found
+        .keys()
+        .filter(|message| !expected.contains_key(*message))
+        .collect();
+    assert!(
+        unseen.is_empty(),
+        "messages that the table does not list: {unseen:?}"
+    );
 }
 
 #[test]
@@ -139,8 +186,16 @@ fn every_call_has_its_messages() {
         .method
         .iter()
         .map(|method| {
-            assert!(!method.client_streaming() && !method.server_streaming(), "{}", method.name());
-            (method.name().to_owned(), method.input_type().to_owned(), method.output_type().to_owned())
+            assert!(
+                !method.client_streaming() && !method.server_streaming(),
+                "{}",
+                method.name()
+            );
+            (
+                method.name().to_owned(),
+                method.input_type().to_owned(),
+                method.output_type().to_owned(),
+            )
         })
         .collect();
     assert_eq!(found, expected);

@@ -21,7 +21,10 @@ async fn used() -> Server {
     let mut server = Server::start().await;
     let mut api = server.api().await;
     for number in 0..200 {
-        let request = SubmitTaskRequest { payload: format!("task {number}").into(), ..Default::default() };
+        let request = SubmitTaskRequest {
+            payload: format!("task {number}").into(),
+            ..Default::default()
+        };
         api.submit(request).await.unwrap();
     }
     server.kill();
@@ -48,8 +51,14 @@ async fn a_second_process_is_refused() {
 fn what_is_not_ours_is_left_alone() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("photo.jpg"), "x").unwrap();
-    assert_refused(&Setup::at(home.path()), &["not a corndogs data directory", "photo.jpg", "--data-dir"]);
-    let names: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_refused(
+        &Setup::at(home.path()),
+        &["not a corndogs data directory", "photo.jpg", "--data-dir"],
+    );
+    let names: Vec<_> = fs::read_dir(home.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["photo.jpg"]);
 }
 
@@ -78,7 +87,12 @@ async fn a_damaged_identity_is_refused() {
     let server = used().await;
     let identity = server.data_dir().join("identity");
     let good = fs::read_to_string(&identity).unwrap();
-    for bad in ["", "garbage\0\u{1}\n", &good.replace("node-id = 1", "node-id = 9"), &good[..good.len() / 2]] {
+    for bad in [
+        "",
+        "garbage\0\u{1}\n",
+        &good.replace("node-id = 1", "node-id = 9"),
+        &good[..good.len() / 2],
+    ] {
         fs::write(&identity, bad).unwrap();
         assert_refused(&server.setup(), &["damaged", "backup"]);
     }
@@ -92,7 +106,10 @@ async fn a_damaged_identity_is_refused() {
 /// The files of the log, oldest first.
 fn log_files(data_dir: &Path) -> Vec<PathBuf> {
     let log = data_dir.join("group-0/log");
-    let mut files: Vec<_> = fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(log)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|path| fs::metadata(path).unwrap().len() > 1000);
     files.sort();
     assert!(!files.is_empty());
@@ -126,5 +143,8 @@ async fn a_torn_last_record_is_dropped() {
     assert!((199..=200).contains(&live), "{live}");
     server.api().await.assert_serves().await;
     server.kill();
-    assert_eq!(server.restart().await.api().await.queues().await.unwrap().1, live);
+    assert_eq!(
+        server.restart().await.api().await.queues().await.unwrap().1,
+        live
+    );
 }

@@ -34,12 +34,20 @@ impl SmallDisk {
             return None;
         }
         let home = tempfile::tempdir().unwrap();
-        run("mount", &["-t", "tmpfs", "-o", SIZE, "corndogs-test"], home.path());
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", SIZE, "corndogs-test"],
+            home.path(),
+        );
         Some(Self { home })
     }
 
     fn grow(&self) {
-        run("mount", &["-o", &format!("remount,{MORE}")], self.home.path());
+        run(
+            "mount",
+            &["-o", &format!("remount,{MORE}")],
+            self.home.path(),
+        );
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -55,7 +63,10 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily: a server that is still being killed may hold it.
-        let _ = Command::new("umount").arg("-l").arg(self.home.path()).status();
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.home.path())
+            .status();
     }
 }
 
@@ -65,7 +76,11 @@ fn run(command: &str, args: &[&str], path: &Path) {
 }
 
 fn submit(bytes: usize) -> SubmitTaskRequest {
-    SubmitTaskRequest { queue: "q".into(), payload: vec![7; bytes].into(), ..Default::default() }
+    SubmitTaskRequest {
+        queue: "q".into(),
+        payload: vec![7; bytes].into(),
+        ..Default::default()
+    }
 }
 
 /// Submits until the server takes no more: what was acknowledged, and why it stopped.
@@ -82,19 +97,27 @@ async fn fill(mut api: Api, bytes: usize, pause: impl Fn() -> Duration) -> (Vec<
 
 fn assert_disk_is_blamed(text: &str) {
     let text = text.to_lowercase();
-    assert!(["disk", "space"].iter().any(|word| text.contains(word)), "the reason is not clear: {text}");
+    assert!(
+        ["disk", "space"].iter().any(|word| text.contains(word)),
+        "the reason is not clear: {text}"
+    );
 }
 
 async fn assert_all_there(api: &mut Api, uuids: &[String]) {
     for uuid in uuids {
         let task = api.get(uuid).await.unwrap();
-        assert!(task.is_some_and(|task| !task.payload.is_empty()), "{uuid} was acknowledged and is lost");
+        assert!(
+            task.is_some_and(|task| !task.payload.is_empty()),
+            "{uuid} was acknowledged and is lost"
+        );
     }
 }
 
 #[tokio::test]
 async fn writes_stop_and_reads_go_on() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     let mut server = Setup::at(&disk.data_dir()).start().await;
     let mut api = server.api().await;
     let pause = || Duration::from_millis(if disk.free() < SLOWLY_BELOW { 10 } else { 0 });
@@ -106,15 +129,30 @@ async fn writes_stop_and_reads_go_on() {
     let (ready, why) = server.readyz().await;
     assert_eq!(ready, 503);
     assert_disk_is_blamed(&why);
-    assert_eq!(health(&server, "").await.unwrap(), ServingStatus::NotServing);
+    assert_eq!(
+        health(&server, "").await.unwrap(),
+        ServingStatus::NotServing
+    );
     assert_eq!(http_get(server.http, "/livez").await.unwrap().0, 200);
-    assert_eq!(code(&api.claim(GetNextTaskRequest { queue: "q".into(), ..Default::default() }).await), Code::Unavailable);
+    assert_eq!(
+        code(
+            &api.claim(GetNextTaskRequest {
+                queue: "q".into(),
+                ..Default::default()
+            })
+            .await
+        ),
+        Code::Unavailable
+    );
     assert_all_there(&mut api, &acknowledged).await;
     assert_eq!(api.queues().await.unwrap().1, acknowledged.len() as i64);
 
     // With space it goes on by itself, and after a crash too.
     disk.grow();
-    until("writes to be taken again", async || (server.readyz().await.0 == 200).then_some(())).await;
+    until("writes to be taken again", async || {
+        (server.readyz().await.0 == 200).then_some(())
+    })
+    .await;
     api.assert_serves().await;
     server.kill();
     let server = server.restart().await;
@@ -126,7 +164,9 @@ async fn writes_stop_and_reads_go_on() {
 /// Faster than anybody can look: the writes themselves fail.
 #[tokio::test]
 async fn filled_at_full_speed() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     let mut server = Setup::at(&disk.data_dir()).start().await;
     let api = server.api().await;
     let clients = (0..8).map(|_| fill(api.clone(), 512 << 10, || Duration::ZERO));
@@ -140,7 +180,10 @@ async fn filled_at_full_speed() {
     let (ready, why) = server.readyz().await;
     assert_eq!(ready, 503, "{why}");
     assert_disk_is_blamed(&why);
-    assert_eq!(code(&api.clone().submit(submit(1)).await), Code::Unavailable);
+    assert_eq!(
+        code(&api.clone().submit(submit(1)).await),
+        Code::Unavailable
+    );
     server.kill();
     disk.grow();
     let server = server.restart().await;
@@ -152,7 +195,9 @@ async fn filled_at_full_speed() {
 /// Stopped while full: neither the stop nor the next start may lose what was acknowledged.
 #[tokio::test]
 async fn stopped_while_full() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     let mut server = Setup::at(&disk.data_dir()).start().await;
     let pause = || Duration::from_millis(if disk.free() < SLOWLY_BELOW { 10 } else { 0 });
     let (acknowledged, _) = fill(server.api().await, 16 << 10, pause).await;

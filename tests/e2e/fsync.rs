@@ -14,7 +14,10 @@ use crate::operations::health;
 fn strace_works() -> bool {
     let mut probe = Command::new("strace");
     probe.args(["-f", "-o", "/dev/null", "-e", "trace=fdatasync", "true"]);
-    let works = probe.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    let works = probe
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
     if !works {
         println!("SKIPPED: this test needs strace, and leave to trace");
     }
@@ -26,13 +29,29 @@ async fn failing(calls: &str, when: &str) -> Server {
     let inject = format!("inject={calls}:error=EIO:when={when}");
     let trace = format!("trace={calls}");
     Server::start_with(|setup| {
-        setup.wrapper(&["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+        setup.wrapper(&[
+            "strace",
+            "-D",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &trace,
+            "-e",
+            &inject,
+        ])
     })
     .await
 }
 
 fn submit(uuid: String) -> SubmitTaskRequest {
-    SubmitTaskRequest { queue: "q".into(), uuid, payload: "p".into(), ..Default::default() }
+    SubmitTaskRequest {
+        queue: "q".into(),
+        uuid,
+        payload: "p".into(),
+        ..Default::default()
+    }
 }
 
 /// Submits one by one until the server takes no more.
@@ -46,7 +65,10 @@ async fn until_refused(api: &mut Api, random: &mut Random) -> (Vec<String>, Stri
             Err(status) => return (acknowledged, uuid, status),
         }
     }
-    panic!("no sync failed: {} submits were acknowledged", acknowledged.len());
+    panic!(
+        "no sync failed: {} submits were acknowledged",
+        acknowledged.len()
+    );
 }
 
 #[tokio::test]
@@ -63,15 +85,24 @@ async fn a_failed_sync_ends_writing_for_good() {
     assert!(!acknowledged.is_empty());
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     for _ in 0..20 {
-        assert_eq!(code(&api.submit(submit(random.uuid())).await), Code::Unavailable);
+        assert_eq!(
+            code(&api.submit(submit(random.uuid())).await),
+            Code::Unavailable
+        );
     }
     let why = until("/readyz to fail", async || {
         let (status, why) = server.readyz().await;
         (status == 503).then_some(why)
     })
     .await;
-    assert!(why.len() > 10 && !why.contains("no leader"), "the reason is not clear: {why}");
-    assert_eq!(health(&server, "").await.unwrap(), ServingStatus::NotServing);
+    assert!(
+        why.len() > 10 && !why.contains("no leader"),
+        "the reason is not clear: {why}"
+    );
+    assert_eq!(
+        health(&server, "").await.unwrap(),
+        ServingStatus::NotServing
+    );
     assert!(server.stderr().contains("ERROR"), "{}", server.stderr());
 
     server.kill();
@@ -79,9 +110,15 @@ async fn a_failed_sync_ends_writing_for_good() {
     let server = server.restart_as(without).await;
     let mut api = server.api().await;
     for uuid in &acknowledged {
-        assert!(api.get(uuid).await.unwrap().is_some(), "{uuid} was acknowledged and is lost");
+        assert!(
+            api.get(uuid).await.unwrap().is_some(),
+            "{uuid} was acknowledged and is lost"
+        );
     }
     let doubtful = i64::from(api.get(&in_doubt).await.unwrap().is_some());
-    assert_eq!(api.queues().await.unwrap().1, acknowledged.len() as i64 + doubtful);
+    assert_eq!(
+        api.queues().await.unwrap().1,
+        acknowledged.len() as i64 + doubtful
+    );
     api.assert_serves().await;
 }

@@ -19,12 +19,23 @@ pub enum Told {
 /// One call of one client. Tasks are named by their payloads, for these never change.
 #[derive(Debug, Clone)]
 pub enum Event {
-    Submit { id: String, uuid: Option<String>, told: Told, client_uuid: bool },
-    Claim { task: Task },
+    Submit {
+        id: String,
+        uuid: Option<String>,
+        told: Told,
+        client_uuid: bool,
+    },
+    Claim {
+        task: Task,
+    },
     /// Some task may have been claimed.
     ClaimUnknown,
     /// `next` is the task that is submitted with the completion.
-    Complete { task: Task, next: Option<String>, told: Told },
+    Complete {
+        task: Task,
+        next: Option<String>,
+        told: Told,
+    },
 }
 
 /// The payload of a task, which names it.
@@ -49,7 +60,12 @@ impl History {
     /// Adds what one client did, and checks it against what the others were told.
     pub fn add(&mut self, event: &Event) {
         match event {
-            Event::Submit { id, uuid, told: Told::Done, .. } => {
+            Event::Submit {
+                id,
+                uuid,
+                told: Told::Done,
+                ..
+            } => {
                 let twice = self.submitted.insert(id.clone(), uuid.clone());
                 assert_eq!(twice, None, "{id} was submitted twice");
                 self.maybe_submitted.remove(id);
@@ -68,7 +84,10 @@ impl History {
         // No timeout runs, so nothing is claimed a second time.
         assert_eq!(task.attempt, 1, "{id} was claimed before: {task:?}");
         if let Some(other) = self.leases.insert(task.uuid.clone(), task.clone()) {
-            panic!("two workers hold {id}: {} and {}", other.worker, task.worker);
+            panic!(
+                "two workers hold {id}: {} and {}",
+                other.worker, task.worker
+            );
         }
     }
 
@@ -89,7 +108,9 @@ impl History {
 
     /// Checks a task that a client knows, as the server shows it now that everything is certain.
     pub fn check(&self, uuid: &str, found: Option<&Task>) {
-        let Some(found) = found else { panic!("{uuid} was acknowledged and is lost") };
+        let Some(found) = found else {
+            panic!("{uuid} was acknowledged and is lost")
+        };
         if self.completed.contains_key(uuid) {
             assert_eq!(found.current_state, "completed", "{found:?}");
             return;
@@ -98,7 +119,11 @@ impl History {
             Some(lease) => assert_eq!(found, lease, "a lease was lost"),
             None if found.attempt == 0 => assert_eq!(found.current_state, "submitted", "{found:?}"),
             None => {
-                assert_eq!((found.current_state.as_str(), found.attempt), ("submitted-working", 1), "{found:?}");
+                assert_eq!(
+                    (found.current_state.as_str(), found.attempt),
+                    ("submitted-working", 1),
+                    "{found:?}"
+                );
                 assert!(self.unknown_claims > 0, "nobody claimed {found:?}");
             }
         }
@@ -107,7 +132,11 @@ impl History {
     /// Checks the end: `drained` is all that was still live, by id.
     pub fn check_drained(&self, drained: &[Task]) {
         let mut seen = BTreeSet::new();
-        let ends = self.completed.values().cloned().chain(drained.iter().map(id_of));
+        let ends = self
+            .completed
+            .values()
+            .cloned()
+            .chain(drained.iter().map(id_of));
         for id in ends {
             let known = self.submitted.contains_key(&id) || self.maybe_submitted.contains(&id);
             assert!(known, "{id} was never submitted");
@@ -116,8 +145,14 @@ impl History {
         for id in self.submitted.keys() {
             assert!(seen.contains(id), "{id} was acknowledged and is lost");
         }
-        let holderless = drained.iter().filter(|task| task.attempt == 2 && !self.leases.contains_key(&task.uuid));
+        let holderless = drained
+            .iter()
+            .filter(|task| task.attempt == 2 && !self.leases.contains_key(&task.uuid));
         let holderless = holderless.count();
-        assert!(holderless <= self.unknown_claims, "{holderless} claimed by nobody, {} unknown", self.unknown_claims);
+        assert!(
+            holderless <= self.unknown_claims,
+            "{holderless} claimed by nobody, {} unknown",
+            self.unknown_claims
+        );
     }
 }

@@ -38,7 +38,11 @@ async fn garbage_on_both_ports() {
     for round in 0..60 {
         let len = random.below(20_000) as usize;
         let mut bytes = random.bytes(len);
-        let address = if round % 2 == 0 { server.grpc } else { server.http };
+        let address = if round % 2 == 0 {
+            server.grpc
+        } else {
+            server.http
+        };
         if round % 4 == 0 {
             bytes = [PREFACE, SETTINGS, &bytes].concat();
         }
@@ -50,9 +54,16 @@ async fn garbage_on_both_ports() {
 #[tokio::test]
 async fn http1_on_the_grpc_port() {
     let mut server = Server::start().await;
-    for request in ["GET / HTTP/1.1\r\nhost: x\r\n\r\n", "POST /corndogs HTTP/1.0\r\n\r\nbody", "\r\n\r\n\r\n\r\n\r\n\r\n\r\n"] {
+    for request in [
+        "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        "POST /corndogs HTTP/1.0\r\n\r\nbody",
+        "\r\n\r\n\r\n\r\n\r\n\r\n\r\n",
+    ] {
         let answer = send(server.grpc, request.as_bytes(), PATIENCE).await;
-        assert!(answer.is_some(), "it neither answers nor hangs up: {request:?}");
+        assert!(
+            answer.is_some(),
+            "it neither answers nor hangs up: {request:?}"
+        );
     }
     assert_survived(&mut server).await;
 }
@@ -103,7 +114,10 @@ async fn bytes_that_are_no_message() {
             }
             let answer = wire.call(&path(call), &[], framed(body)).await.unwrap();
             let code = answer.code;
-            assert!(matches!(code, Some(Code::Internal | Code::InvalidArgument)), "{call} {body:?}: {answer:?}");
+            assert!(
+                matches!(code, Some(Code::Internal | Code::InvalidArgument)),
+                "{call} {body:?}: {answer:?}"
+            );
         }
     }
     let mut random = Random::seeded("no message");
@@ -111,7 +125,10 @@ async fn bytes_that_are_no_message() {
         let len = random.below(300) as usize;
         let body = framed(&random.bytes(len));
         let answer = wire.call(&path("UpdateTask"), &[], body).await.unwrap();
-        assert!(matches!(answer.code, Some(Code::Internal | Code::InvalidArgument)), "{answer:?}");
+        assert!(
+            matches!(answer.code, Some(Code::Internal | Code::InvalidArgument)),
+            "{answer:?}"
+        );
     }
     assert_eq!(server.api().await.queues().await.unwrap(), (vec![], 0));
     assert_survived(&mut server).await;
@@ -122,8 +139,17 @@ async fn prefixes_that_lie() {
     let mut server = Server::start().await;
     let wire = Wire::connect(server.grpc).await;
     for length in [u32::MAX, 1 << 30, (16 << 20) + 1] {
-        let answer = wire.call(&path("SubmitTask"), &[], prefixed(0, length, b"short")).await.unwrap();
-        assert!(matches!(answer.code, Some(Code::ResourceExhausted | Code::OutOfRange)), "{answer:?}");
+        let answer = wire
+            .call(&path("SubmitTask"), &[], prefixed(0, length, b"short"))
+            .await
+            .unwrap();
+        assert!(
+            matches!(
+                answer.code,
+                Some(Code::ResourceExhausted | Code::OutOfRange)
+            ),
+            "{answer:?}"
+        );
     }
     let lies = [
         prefixed(0, 100, b"short"),
@@ -133,8 +159,14 @@ async fn prefixes_that_lie() {
         Bytes::new(),
     ];
     for body in lies {
-        let answer = wire.call(&path("SubmitTask"), &[], body.clone()).await.unwrap();
-        assert!(answer.code.is_some_and(|code| code != Code::Ok), "{body:?}: {answer:?}");
+        let answer = wire
+            .call(&path("SubmitTask"), &[], body.clone())
+            .await
+            .unwrap();
+        assert!(
+            answer.code.is_some_and(|code| code != Code::Ok),
+            "{body:?}: {answer:?}"
+        );
     }
     assert_eq!(server.api().await.queues().await.unwrap(), (vec![], 0));
     assert_survived(&mut server).await;
@@ -145,12 +177,24 @@ async fn calls_that_are_none() {
     let mut server = Server::start().await;
     let wire = Wire::connect(server.grpc).await;
     let body = || encoded(&SubmitTaskRequest::default());
-    for unknown in ["/", "/x", "/corndogs.v1alpha1.CorndogsService/Nothing", "/corndogs.v2.CorndogsService/SubmitTask"] {
+    for unknown in [
+        "/",
+        "/x",
+        "/corndogs.v1alpha1.CorndogsService/Nothing",
+        "/corndogs.v2.CorndogsService/SubmitTask",
+    ] {
         let answer = wire.call(unknown, &[], body()).await.unwrap();
-        assert_eq!(answer.code, Some(Code::Unimplemented), "{unknown}: {answer:?}");
+        assert_eq!(
+            answer.code,
+            Some(Code::Unimplemented),
+            "{unknown}: {answer:?}"
+        );
     }
     let long = "x".repeat(200_000);
-    let refused = match wire.call(&path("SubmitTask"), &[("x-long", &long)], body()).await {
+    let refused = match wire
+        .call(&path("SubmitTask"), &[("x-long", &long)], body())
+        .await
+    {
         Ok(answer) => answer.http == 431 || answer.code.is_some_and(|code| code != Code::Ok),
         Err(_) => true,
     };
@@ -166,9 +210,16 @@ async fn deadlines_that_are_none() {
     let wire = Wire::connect(server.grpc).await;
     for text in ["", "x", "-5S", "999999999999S", "5Y"] {
         let body = encoded(&GetQueuesRequest {});
-        let answer = wire.call(&path("GetQueues"), &[("grpc-timeout", text)], body).await.unwrap();
+        let answer = wire
+            .call(&path("GetQueues"), &[("grpc-timeout", text)], body)
+            .await
+            .unwrap();
         assert_ne!(answer.code, None, "{text}: {answer:?}");
-        assert_ne!(answer.code, Some(Code::DeadlineExceeded), "{text}: {answer:?}");
+        assert_ne!(
+            answer.code,
+            Some(Code::DeadlineExceeded),
+            "{text}: {answer:?}"
+        );
     }
     assert_survived(&mut server).await;
 }
@@ -179,9 +230,16 @@ async fn half_open_connections() {
     let mut open = Vec::new();
     let halves: [&[u8]; 4] = [b"", &PREFACE[..10], PREFACE, b"GET /metrics HT"];
     for number in 0..400 {
-        let address = if number % 2 == 0 { server.grpc } else { server.http };
+        let address = if number % 2 == 0 {
+            server.grpc
+        } else {
+            server.http
+        };
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(halves[number / 2 % halves.len()]).await.unwrap();
+        stream
+            .write_all(halves[number / 2 % halves.len()])
+            .await
+            .unwrap();
         open.push(stream);
     }
     // Half a message of a call.
@@ -215,13 +273,26 @@ async fn the_http_port() {
     assert_eq!(http_get(server.http, "/nothing").await.unwrap().0, 404);
     let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(1 << 20));
     let headers = format!("GET / HTTP/1.1\r\n{}\r\n", "x-a: b\r\n".repeat(20_000));
-    let requests = ["POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", &long, &headers];
+    let requests = [
+        "POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        &long,
+        &headers,
+    ];
     for request in requests {
         let answer = send(server.http, request.as_bytes(), PATIENCE).await;
         let answer = answer.unwrap_or_else(|| panic!("it does not hang up: {:.50}", request));
-        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 2"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     // HTTP/2 where none is spoken.
-    send(server.http, &[PREFACE, SETTINGS].concat(), Duration::from_millis(200)).await;
+    send(
+        server.http,
+        &[PREFACE, SETTINGS].concat(),
+        Duration::from_millis(200),
+    )
+    .await;
     assert_survived(&mut server).await;
 }

@@ -1,13 +1,11 @@
 //! Every row of the contract's table of errors: the code, the field, the limit, and nothing changed.
 
-use std::collections::BTreeMap;
-
 use corndogs::proto::v1alpha1::*;
 use tonic::{Code, Status};
 
+use crate::bad_requests::{MIB, bad_claims, bad_names, bad_submits, bad_uuids, submit};
 use crate::common::{Api, Server, Tries, code, names};
 
-const MIB: usize = 1 << 20;
 /// No error repeats a long input.
 const LONGEST_MESSAGE: usize = 200;
 
@@ -17,89 +15,39 @@ struct Refused(Tries<()>, String, &'static str);
 impl Refused {
     fn assert(&self) {
         let Self(answer, field, limit) = self;
-        let Err(status) = answer else { panic!("{field} over its limit was taken") };
+        let Err(status) = answer else {
+            panic!("{field} over its limit was taken")
+        };
         assert_eq!(status.code(), Code::InvalidArgument, "{field}: {status}");
         assert!(names(status, &[field, limit]), "{field}, {limit}: {status}");
-        assert!(status.message().len() < LONGEST_MESSAGE, "{field}: {} bytes", status.message().len());
+        assert!(
+            status.message().len() < LONGEST_MESSAGE,
+            "{field}: {} bytes",
+            status.message().len()
+        );
     }
-}
-
-fn submit() -> SubmitTaskRequest {
-    SubmitTaskRequest { queue: "q".into(), ..Default::default() }
-}
-
-fn strings(count: usize, bytes: usize) -> BTreeMap<String, String> {
-    (0..count).map(|number| (format!("key-{number}"), "v".repeat(bytes))).collect()
-}
-
-/// Names that no field takes.
-fn bad_names() -> Vec<(String, &'static str)> {
-    let control = ["\0", "a\nb", "\u{1b}[31m", "\u{7f}", "\u{85}", "\u{9f}"];
-    let mut bad: Vec<_> = control.iter().map(|name| ((*name).to_owned(), "control")).collect();
-    bad.extend([("x".repeat(256), "255"), ("ü".repeat(128), "255"), ("x".repeat(100_000), "255")]);
-    bad
-}
-
-fn bad_submits() -> Vec<(SubmitTaskRequest, &'static str, &'static str)> {
-    let mut bad = Vec::new();
-    for (name, limit) in bad_names() {
-        bad.push((SubmitTaskRequest { queue: name.clone(), ..submit() }, "queue", limit));
-        bad.push((SubmitTaskRequest { current_state: name.clone(), ..submit() }, "current_state", limit));
-        bad.push((SubmitTaskRequest { auto_target_state: name.clone(), ..submit() }, "auto_target_state", limit));
-        bad.push((SubmitTaskRequest { unique_key: name.clone(), ..submit() }, "unique_key", limit));
-        let metadata = [(name, String::new())].into();
-        bad.push((SubmitTaskRequest { metadata, ..submit() }, "metadata", limit));
-    }
-    // The derived state counts against the limit too.
-    let derived = SubmitTaskRequest { current_state: "s".repeat(250), ..submit() };
-    bad.push((derived, "auto_target_state", "255"));
-    bad.push((SubmitTaskRequest { payload: vec![0; MIB + 1].into(), ..submit() }, "payload", "1048576"));
-    bad.push((SubmitTaskRequest { metadata: strings(65, 1), ..submit() }, "metadata", "64"));
-    bad.push((SubmitTaskRequest { metadata: strings(2, 8 << 10), ..submit() }, "metadata", "16384"));
-    bad.push((SubmitTaskRequest { not_before: -1, ..submit() }, "not_before", "negative"));
-    bad.push((SubmitTaskRequest { claim_timeout: -1, ..submit() }, "claim_timeout", "negative"));
-    bad.push((SubmitTaskRequest { max_attempts: i64::MIN, ..submit() }, "max_attempts", "negative"));
-    // Without one, the server makes it.
-    for text in bad_uuids().into_iter().filter(|text| !text.is_empty()) {
-        bad.push((SubmitTaskRequest { uuid: text, ..submit() }, "uuid", "uuid"));
-    }
-    bad
-}
-
-fn bad_uuids() -> Vec<String> {
-    let long = "0".repeat(100_000);
-    let bad = ["", "x", "0192f5e0-1234-7abc-8def-0123456789a", "0192f5e0-1234-7abc-8def-0123456789abc", &long];
-    bad.map(str::to_owned).into()
-}
-
-fn bad_claims() -> Vec<(GetNextTaskRequest, &'static str, &'static str)> {
-    let mut bad = Vec::new();
-    let claim = GetNextTaskRequest::default;
-    for (name, limit) in bad_names() {
-        bad.push((GetNextTaskRequest { queue: name.clone(), ..claim() }, "queue", limit));
-        bad.push((GetNextTaskRequest { current_state: name.clone(), ..claim() }, "current_state", limit));
-        let request = GetNextTaskRequest { override_current_state: name.clone(), ..claim() };
-        bad.push((request, "override_current_state", limit));
-        let request = GetNextTaskRequest { override_auto_target_state: name.clone(), ..claim() };
-        bad.push((request, "override_auto_target_state", limit));
-        bad.push((GetNextTaskRequest { worker: name.clone(), ..claim() }, "worker", limit));
-        bad.push((GetNextTaskRequest { queues: vec!["q".into(), name], ..claim() }, "queues", limit));
-    }
-    bad.push((GetNextTaskRequest { queues: vec!["q".into(); 101], ..claim() }, "queues", "100"));
-    bad.push((GetNextTaskRequest { wait_ms: -1, ..claim() }, "wait_ms", "60000"));
-    bad.push((GetNextTaskRequest { wait_ms: 60_001, ..claim() }, "wait_ms", "60000"));
-    bad
 }
 
 /// Updates, completions and cancellations of that task with one field over its limit.
 async fn bad_acts(api: &mut Api, task: &Task) -> Vec<Refused> {
     let mut refused = Vec::new();
-    let mut targets: Vec<_> = bad_uuids().into_iter().map(|uuid| (uuid, "q".to_owned(), 0, "uuid", "uuid")).collect();
+    let mut targets: Vec<_> = bad_uuids()
+        .into_iter()
+        .map(|uuid| (uuid, "q".to_owned(), 0, "uuid", "uuid"))
+        .collect();
     let names = bad_names();
-    targets.extend(names.iter().map(|(name, limit)| (task.uuid.clone(), name.clone(), 0, "queue", *limit)));
+    targets.extend(
+        names
+            .iter()
+            .map(|(name, limit)| (task.uuid.clone(), name.clone(), 0, "queue", *limit)),
+    );
     targets.push((task.uuid.clone(), "q".to_owned(), -1, "attempt", "negative"));
     for (uuid, queue, attempt, field, limit) in targets {
-        let (uuid, queue, current_state) = (|| uuid.clone(), || queue.clone(), || task.current_state.clone());
+        let (uuid, queue, current_state) = (
+            || uuid.clone(),
+            || queue.clone(),
+            || task.current_state.clone(),
+        );
         let field = || field.to_owned();
         let update = UpdateTaskRequest {
             uuid: uuid(),
@@ -109,13 +57,30 @@ async fn bad_acts(api: &mut Api, task: &Task) -> Vec<Refused> {
             ..Default::default()
         };
         refused.push(Refused(api.update(update).await.map(drop), field(), limit));
-        let complete =
-            CompleteTaskRequest { uuid: uuid(), queue: queue(), current_state: current_state(), attempt, next_task: None };
-        refused.push(Refused(api.complete(complete).await.map(drop), field(), limit));
-        let cancel = CancelTaskRequest { uuid: uuid(), queue: queue(), current_state: current_state(), attempt };
+        let complete = CompleteTaskRequest {
+            uuid: uuid(),
+            queue: queue(),
+            current_state: current_state(),
+            attempt,
+            next_task: None,
+        };
+        refused.push(Refused(
+            api.complete(complete).await.map(drop),
+            field(),
+            limit,
+        ));
+        let cancel = CancelTaskRequest {
+            uuid: uuid(),
+            queue: queue(),
+            current_state: current_state(),
+            attempt,
+        };
         refused.push(Refused(api.cancel(cancel).await.map(drop), field(), limit));
         if attempt == 0 {
-            let get = GetTaskStateByIdRequest { uuid: uuid(), queue: queue() };
+            let get = GetTaskStateByIdRequest {
+                uuid: uuid(),
+                queue: queue(),
+            };
             let answer = api.client.get_task_state_by_id(get).await.map(drop);
             refused.push(Refused(answer, field(), limit));
         }
@@ -132,15 +97,54 @@ async fn bad_updates(api: &mut Api, task: &Task) -> Vec<Refused> {
     };
     let mut bad = Vec::new();
     for (name, limit) in bad_names() {
-        bad.push((UpdateTaskRequest { current_state: name.clone(), ..update() }, "current_state", limit));
-        bad.push((UpdateTaskRequest { new_state: name.clone(), ..update() }, "new_state", limit));
-        bad.push((UpdateTaskRequest { auto_target_state: name, ..update() }, "auto_target_state", limit));
+        bad.push((
+            UpdateTaskRequest {
+                current_state: name.clone(),
+                ..update()
+            },
+            "current_state",
+            limit,
+        ));
+        bad.push((
+            UpdateTaskRequest {
+                new_state: name.clone(),
+                ..update()
+            },
+            "new_state",
+            limit,
+        ));
+        bad.push((
+            UpdateTaskRequest {
+                auto_target_state: name,
+                ..update()
+            },
+            "auto_target_state",
+            limit,
+        ));
     }
-    bad.push((UpdateTaskRequest { new_state: "s".repeat(250), ..update() }, "auto_target_state", "255"));
-    bad.push((UpdateTaskRequest { payload: vec![0; MIB + 1].into(), ..update() }, "payload", "1048576"));
+    bad.push((
+        UpdateTaskRequest {
+            new_state: "s".repeat(250),
+            ..update()
+        },
+        "auto_target_state",
+        "255",
+    ));
+    bad.push((
+        UpdateTaskRequest {
+            payload: vec![0; MIB + 1].into(),
+            ..update()
+        },
+        "payload",
+        "1048576",
+    ));
     let mut refused = Vec::new();
     for (request, field, limit) in bad {
-        refused.push(Refused(api.update(request).await.map(drop), field.to_owned(), limit));
+        refused.push(Refused(
+            api.update(request).await.map(drop),
+            field.to_owned(),
+            limit,
+        ));
     }
     refused
 }
@@ -149,12 +153,22 @@ async fn bad_updates(api: &mut Api, task: &Task) -> Vec<Refused> {
 async fn refusals_name_field_and_limit_and_change_nothing() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    let task = api.submit(SubmitTaskRequest { payload: "p".into(), ..submit() }).await.unwrap();
+    let task = api
+        .submit(SubmitTaskRequest {
+            payload: "p".into(),
+            ..submit()
+        })
+        .await
+        .unwrap();
     let counts = api.all_counts().await.unwrap();
     let mut refused = bad_acts(&mut api, &task).await;
     refused.extend(bad_updates(&mut api, &task).await);
     for (request, field, limit) in bad_submits() {
-        refused.push(Refused(api.submit(request.clone()).await.map(drop), field.to_owned(), limit));
+        refused.push(Refused(
+            api.submit(request.clone()).await.map(drop),
+            field.to_owned(),
+            limit,
+        ));
         let complete = CompleteTaskRequest {
             uuid: task.uuid.clone(),
             queue: "q".into(),
@@ -162,17 +176,41 @@ async fn refusals_name_field_and_limit_and_change_nothing() {
             next_task: Some(request),
             ..Default::default()
         };
-        refused.push(Refused(api.complete(complete).await.map(drop), format!("next_task.{field}"), limit));
+        refused.push(Refused(
+            api.complete(complete).await.map(drop),
+            format!("next_task.{field}"),
+            limit,
+        ));
     }
     for (request, field, limit) in bad_claims() {
-        refused.push(Refused(api.claim(request).await.map(drop), field.to_owned(), limit));
+        refused.push(Refused(
+            api.claim(request).await.map(drop),
+            field.to_owned(),
+            limit,
+        ));
     }
-    refused.push(Refused(api.clean_up(-1, "").await.map(drop), "at_time".to_owned(), "negative"));
+    refused.push(Refused(
+        api.clean_up(-1, "").await.map(drop),
+        "at_time".to_owned(),
+        "negative",
+    ));
     for (name, limit) in bad_names() {
-        refused.push(Refused(api.clean_up(0, &name).await.map(drop), "queue".to_owned(), limit));
-        refused.push(Refused(api.state_counts(&name).await.map(drop), "queue".to_owned(), limit));
+        refused.push(Refused(
+            api.clean_up(0, &name).await.map(drop),
+            "queue".to_owned(),
+            limit,
+        ));
+        refused.push(Refused(
+            api.state_counts(&name).await.map(drop),
+            "queue".to_owned(),
+            limit,
+        ));
     }
-    assert!(refused.len() > 200, "only {} refusals were tried", refused.len());
+    assert!(
+        refused.len() > 200,
+        "only {} refusals were tried",
+        refused.len()
+    );
     refused.iter().for_each(Refused::assert);
     assert_eq!(api.all_counts().await.unwrap(), counts);
     assert_eq!(api.get(&task.uuid).await.unwrap(), Some(task));
@@ -190,7 +228,10 @@ async fn the_limits_themselves_are_taken() {
         ..Default::default()
     };
     let task = api.submit(request).await.unwrap();
-    assert_eq!((task.auto_target_state.len(), task.payload.len()), (255, MIB));
+    assert_eq!(
+        (task.auto_target_state.len(), task.payload.len()),
+        (255, MIB)
+    );
     let claim = GetNextTaskRequest {
         queue: name.clone(),
         current_state: "s".repeat(247),
@@ -200,33 +241,63 @@ async fn the_limits_themselves_are_taken() {
         ..Default::default()
     };
     let claimed = api.claim(claim).await.unwrap().unwrap();
-    assert_eq!((&claimed.current_state, &claimed.worker, claimed.payload.len()), (&name, &name, MIB));
+    assert_eq!(
+        (
+            &claimed.current_state,
+            &claimed.worker,
+            claimed.payload.len()
+        ),
+        (&name, &name, MIB)
+    );
 }
 
 #[tokio::test]
 async fn payload_and_message_limits_are_options() {
-    let server =
-        Server::start_with(|setup| setup.arg("--max-payload", "1000").arg("--max-message", "10KiB")).await;
+    let server = Server::start_with(|setup| {
+        setup
+            .arg("--max-payload", "1000")
+            .arg("--max-message", "10KiB")
+    })
+    .await;
     let mut api = server.api().await;
-    let of = |bytes: usize| SubmitTaskRequest { payload: vec![1; bytes].into(), ..submit() };
+    let of = |bytes: usize| SubmitTaskRequest {
+        payload: vec![1; bytes].into(),
+        ..submit()
+    };
     assert_eq!(api.submit(of(1000)).await.unwrap().payload.len(), 1000);
-    Refused(api.submit(of(1001)).await.map(drop), "payload".to_owned(), "1000").assert();
+    Refused(
+        api.submit(of(1001)).await.map(drop),
+        "payload".to_owned(),
+        "1000",
+    )
+    .assert();
     assert_too_long(&api.submit(of(11 << 10)).await.unwrap_err());
     assert_eq!(api.queues().await.unwrap().1, 1);
 }
 
 fn assert_too_long(status: &Status) {
     let code = status.code();
-    assert!(matches!(code, Code::ResourceExhausted | Code::OutOfRange), "{status}");
+    assert!(
+        matches!(code, Code::ResourceExhausted | Code::OutOfRange),
+        "{status}"
+    );
 }
 
 #[tokio::test]
 async fn a_message_over_the_limit_is_refused() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    let of = |bytes: usize| SubmitTaskRequest { payload: vec![1; bytes].into(), ..submit() };
+    let of = |bytes: usize| SubmitTaskRequest {
+        payload: vec![1; bytes].into(),
+        ..submit()
+    };
     // Under the message's limit but over the payload's: the field is named.
-    Refused(api.submit(of(15 * MIB)).await.map(drop), "payload".to_owned(), "1048576").assert();
+    Refused(
+        api.submit(of(15 * MIB)).await.map(drop),
+        "payload".to_owned(),
+        "1048576",
+    )
+    .assert();
     assert_too_long(&api.submit(of(17 * MIB)).await.unwrap_err());
     assert_eq!(code(&api.queues().await), Code::Ok);
     assert_eq!(api.queues().await.unwrap().1, 0);

@@ -14,7 +14,11 @@ use crate::common::{Api, Random, Server};
 use crate::wire::{Wire, encoded, finish, path};
 
 fn submit(uuid: &str) -> SubmitTaskRequest {
-    SubmitTaskRequest { queue: "q".into(), uuid: uuid.into(), ..Default::default() }
+    SubmitTaskRequest {
+        queue: "q".into(),
+        uuid: uuid.into(),
+        ..Default::default()
+    }
 }
 
 /// Submits until the server takes no more: what was acknowledged, and the one that was not.
@@ -35,7 +39,12 @@ async fn under_load_nothing_is_lost() {
     let mut server = Server::start().await;
     let address = server.grpc;
     let clients: Vec<_> = (0..16)
-        .map(|_| tokio::spawn(submit_until_refused(Api::lazy(address), Random(random.number()))))
+        .map(|_| {
+            tokio::spawn(submit_until_refused(
+                Api::lazy(address),
+                Random(random.number()),
+            ))
+        })
         .collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(server.stop(), Some(0), "{}", server.stderr());
@@ -47,16 +56,29 @@ async fn under_load_nothing_is_lost() {
         let (taken, refused, status) = client.unwrap();
         acknowledged += taken.len() as i64;
         for uuid in taken {
-            assert!(api.get(&uuid).await.unwrap().is_some(), "{uuid} was acknowledged and is lost");
+            assert!(
+                api.get(&uuid).await.unwrap().is_some(),
+                "{uuid} was acknowledged and is lost"
+            );
         }
         if status.message().contains("nothing was done") {
             assert_eq!(status.code(), Code::Unavailable, "{status}");
-            assert_eq!(api.get(&refused).await.unwrap(), None, "{refused} was refused and is there");
+            assert_eq!(
+                api.get(&refused).await.unwrap(),
+                None,
+                "{refused} was refused and is there"
+            );
         }
     }
-    assert!(acknowledged > 16, "only {acknowledged} submits were acknowledged");
+    assert!(
+        acknowledged > 16,
+        "only {acknowledged} submits were acknowledged"
+    );
     let live = api.queues().await.unwrap().1;
-    assert!((acknowledged..=acknowledged + 16).contains(&live), "{acknowledged} acknowledged, {live} live");
+    assert!(
+        (acknowledged..=acknowledged + 16).contains(&live),
+        "{acknowledged} acknowledged, {live} live"
+    );
 }
 
 /// A call that has begun gets an answer, whatever it is: the connection is not cut.
@@ -64,19 +86,28 @@ async fn under_load_nothing_is_lost() {
 async fn a_call_that_has_begun_is_answered() {
     let mut server = Server::start().await;
     let wire = Wire::connect(server.grpc).await;
-    wire.call(&path("GetQueues"), &[], encoded(&GetQueuesRequest {})).await.unwrap();
+    wire.call(&path("GetQueues"), &[], encoded(&GetQueuesRequest {}))
+        .await
+        .unwrap();
     let (answer, mut stream) = wire.open(&path("GetQueues"), &[]).await.unwrap();
     let (begun, mut rest) = wire.open(&path("SubmitTask"), &[]).await.unwrap();
     let mut body = encoded(&submit(""));
     rest.send_data(body.split_to(3), false).unwrap();
     // A round trip behind them: the server has seen both heads.
-    wire.call(&path("GetQueues"), &[], encoded(&GetQueuesRequest {})).await.unwrap();
+    wire.call(&path("GetQueues"), &[], encoded(&GetQueuesRequest {}))
+        .await
+        .unwrap();
     server.signal(Signal::TERM);
     tokio::time::sleep(Duration::from_millis(200)).await;
     rest.send_data(body, true).unwrap();
-    stream.send_data(encoded(&GetQueuesRequest {}), true).unwrap();
+    stream
+        .send_data(encoded(&GetQueuesRequest {}), true)
+        .unwrap();
     let submitted = finish(begun).await.unwrap();
-    assert!(matches!(submitted.code, Some(Code::Ok | Code::Unavailable)), "{submitted:?}");
+    assert!(
+        matches!(submitted.code, Some(Code::Ok | Code::Unavailable)),
+        "{submitted:?}"
+    );
     assert!(finish(answer).await.unwrap().code.is_some());
     assert_eq!(server.wait().code(), Some(0), "{}", server.stderr());
 
@@ -84,7 +115,12 @@ async fn a_call_that_has_begun_is_answered() {
     let live = server.api().await.queues().await.unwrap().1;
     assert_eq!(live, i64::from(submitted.code == Some(Code::Ok)));
     if let Some(Code::Ok) = submitted.code {
-        assert!(SubmitTaskResponse::decode(&submitted.body[5..]).unwrap().task.is_some());
+        assert!(
+            SubmitTaskResponse::decode(&submitted.body[5..])
+                .unwrap()
+                .task
+                .is_some()
+        );
     }
 }
 

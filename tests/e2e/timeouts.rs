@@ -7,7 +7,13 @@ use crate::common::{Server, until};
 const SECOND: i64 = 1_000_000_000;
 
 fn submit(queue: &str, timeout: i64) -> SubmitTaskRequest {
-    SubmitTaskRequest { queue: queue.into(), timeout, priority: 4, payload: "p".into(), ..Default::default() }
+    SubmitTaskRequest {
+        queue: queue.into(),
+        timeout,
+        priority: 4,
+        payload: "p".into(),
+        ..Default::default()
+    }
 }
 
 /// A server that times nothing out unless it is asked.
@@ -19,10 +25,17 @@ async fn without_sweep() -> Server {
 async fn by_themselves() {
     let server = Server::start_with(|setup| setup.arg("--timeout-sweep", "50ms")).await;
     let mut api = server.api().await;
-    let waiting = SubmitTaskRequest { auto_target_state: "dead".into(), ..submit("waiting", 1) };
+    let waiting = SubmitTaskRequest {
+        auto_target_state: "dead".into(),
+        ..submit("waiting", 1)
+    };
     let waiting = api.submit(waiting).await.unwrap();
     api.submit(submit("claimed", 0)).await.unwrap();
-    let claim = GetNextTaskRequest { queue: "claimed".into(), override_timeout: 1, ..Default::default() };
+    let claim = GetNextTaskRequest {
+        queue: "claimed".into(),
+        override_timeout: 1,
+        ..Default::default()
+    };
     let claimed = api.claim(claim).await.unwrap().unwrap();
     let patient = api.submit(submit("patient", 3600)).await.unwrap();
     for (before, state) in [(waiting, "dead"), (claimed, "submitted")] {
@@ -56,7 +69,10 @@ async fn off_means_only_when_asked() {
     assert_eq!(api.clean_up(0, "q").await.unwrap(), 1);
     assert_eq!(api.clean_up(0, "q").await.unwrap(), 0);
     let after = api.get(&task.uuid).await.unwrap().unwrap();
-    assert_eq!((after.current_state.as_str(), after.timeout), ("submitted-working", 0));
+    assert_eq!(
+        (after.current_state.as_str(), after.timeout),
+        ("submitted-working", 0)
+    );
 }
 
 #[tokio::test]
@@ -88,7 +104,10 @@ async fn one_queue_or_all() {
     // What would overflow is never due.
     assert_eq!(api.clean_up(i64::MAX, "").await.unwrap(), 1);
     assert_eq!(api.clean_up(i64::MAX, "").await.unwrap(), 0);
-    assert_eq!(api.state_counts("c").await.unwrap().state_counts, [("submitted".to_owned(), 2)].into());
+    assert_eq!(
+        api.state_counts("c").await.unwrap().state_counts,
+        [("submitted".to_owned(), 2)].into()
+    );
 }
 
 #[tokio::test]
@@ -97,12 +116,18 @@ async fn a_timed_out_task_keeps_its_place() {
     let mut api = server.api().await;
     let first = api.submit(submit("q", 5)).await.unwrap();
     let second = api.submit(submit("q", 0)).await.unwrap();
-    let claim = GetNextTaskRequest { queue: "q".into(), ..Default::default() };
+    let claim = GetNextTaskRequest {
+        queue: "q".into(),
+        ..Default::default()
+    };
     let claimed = api.claim(claim.clone()).await.unwrap().unwrap();
     assert_eq!(claimed.uuid, first.uuid);
     assert_eq!(api.clean_up(claimed.expires_at + 1, "q").await.unwrap(), 1);
     let again = api.claim(claim.clone()).await.unwrap().unwrap();
-    assert_eq!((&again.uuid, again.attempt, again.submit_time), (&first.uuid, 2, first.submit_time));
+    assert_eq!(
+        (&again.uuid, again.attempt, again.submit_time),
+        (&first.uuid, 2, first.submit_time)
+    );
     assert_eq!(api.claim(claim).await.unwrap().unwrap().uuid, second.uuid);
 }
 
@@ -121,7 +146,10 @@ async fn thousands_at_once() {
     let mut api = api;
     assert_eq!(api.clean_up(last + 1, "").await.unwrap(), TASKS as i64);
     let counts = api.state_counts("q").await.unwrap().state_counts;
-    assert_eq!(counts, [("submitted-working".to_owned(), TASKS as i64)].into());
+    assert_eq!(
+        counts,
+        [("submitted-working".to_owned(), TASKS as i64)].into()
+    );
 }
 
 #[tokio::test]
@@ -130,7 +158,10 @@ async fn the_default_timeout() {
     let mut api = server.api().await;
     let timeouts = [(0, 77), (-1, 0), (5, 5)];
     for (asked, stored) in timeouts {
-        assert_eq!(api.submit(submit("q", asked)).await.unwrap().timeout, stored);
+        assert_eq!(
+            api.submit(submit("q", asked)).await.unwrap().timeout,
+            stored
+        );
     }
 }
 
@@ -148,6 +179,9 @@ async fn the_archive_forgets() {
     };
     api.cancel(cancel).await.unwrap().unwrap();
     assert!(api.get(&task.uuid).await.unwrap().is_some());
-    until("the archive to forget", async || api.get(&task.uuid).await.unwrap().is_none().then_some(())).await;
+    until("the archive to forget", async || {
+        api.get(&task.uuid).await.unwrap().is_none().then_some(())
+    })
+    .await;
     assert_eq!(api.get(&live.uuid).await.unwrap(), Some(live));
 }

@@ -57,11 +57,18 @@ impl Wire {
     }
 
     /// Sends the head of a call; the body is up to the caller.
-    pub async fn open(&self, path: &str, headers: &[(&str, &str)]) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+    pub async fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
         let mut requests = self.requests.clone().ready().await?;
         let mut request = Request::post(format!("http://test{path}"));
         let content_type = [("content-type", "application/grpc"), ("te", "trailers")];
-        for (name, value) in content_type.iter().filter(|(name, _)| !headers.iter().any(|(given, _)| given == name)) {
+        for (name, value) in content_type
+            .iter()
+            .filter(|(name, _)| !headers.iter().any(|(given, _)| given == name))
+        {
             request = request.header(*name, *value);
         }
         for (name, value) in headers {
@@ -71,7 +78,12 @@ impl Wire {
     }
 
     /// One call with that body.
-    pub async fn call(&self, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Answer, h2::Error> {
+    pub async fn call(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, h2::Error> {
         let (answer, mut stream) = self.open(path, headers).await?;
         // A server that has refused already takes no body.
         let _ = stream.send_data(body, true);
@@ -90,7 +102,11 @@ pub async fn finish(answer: ResponseFuture) -> Result<Answer, h2::Error> {
     }
     let trailers = stream.trailers().await?.unwrap_or_default();
     let code = status(&trailers).or_else(|| status(&head.headers));
-    Ok(Answer { http: head.status.as_u16(), code, body: body.freeze() })
+    Ok(Answer {
+        http: head.status.as_u16(),
+        code,
+        body: body.freeze(),
+    })
 }
 
 fn status(headers: &HeaderMap) -> Option<Code> {
