@@ -6,6 +6,9 @@
 //! and twice as fast. A lease of 60 seconds lasts at least 30, whatever happens to
 //! the wall clock while the process runs.
 
+// What clippy.toml forbids everywhere else.
+#![allow(clippy::disallowed_methods)]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -23,7 +26,9 @@ pub fn monotonic() -> Duration {
 /// The wall clock in nanoseconds since 1970; 0 before that.
 pub fn wall_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
 }
 
 /// A new random identity, as for a cluster.
@@ -120,7 +125,10 @@ mod tests {
     fn follows_a_wall_clock_that_behaves() {
         let mut clock = at(100);
         assert_eq!(clock.advance(Duration::from_secs(11), 101 * S), 101 * S);
-        assert_eq!(clock.advance(Duration::from_secs(71), 161 * S + 5), 161 * S + 5);
+        assert_eq!(
+            clock.advance(Duration::from_secs(71), 161 * S + 5),
+            161 * S + 5
+        );
     }
 
     #[test]

@@ -16,7 +16,10 @@ const LAYERS: [&[&str]; 6] = [
 const STORE: &str = "store";
 /// Leaves: import no layer, and may be imported by those named (all, if none is).
 const LEAVES: [(&str, &[&str]); 3] = [
-    ("clock", &["cli", "server", "api", "http", "node", "raft", "store"]),
+    (
+        "clock",
+        &["cli", "server", "api", "http", "node", "raft", "store"],
+    ),
     ("config", &["cli", "server"]),
     ("proto", &[]),
 ];
@@ -31,7 +34,14 @@ const CRATES: [(&str, &[&str]); 6] = [
 ];
 /// What the pure machine must not know, besides the crates above.
 const IMPURE: [&str; 8] = [
-    "tokio", "std::time", "std::fs", "std::io", "std::net", "std::thread", "crate::clock", "HashMap",
+    "tokio",
+    "std::time",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::thread",
+    "crate::clock",
+    "HashMap",
 ];
 
 struct Source {
@@ -80,7 +90,9 @@ fn collect(root: &Path, dir: &Path, found: &mut Vec<Source>) {
             let module = module.to_string_lossy().replace('\\', "/");
             let text = fs::read_to_string(&path).unwrap();
             // Comments and docs may name what they like, and tests too: a unit test's module comes last.
-            let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+            let code = text
+                .lines()
+                .take_while(|line| !line.starts_with("#[cfg(test)]"));
             let code = code.filter(|line| !line.trim_start().starts_with("//"));
             let lines = code.map(str::to_owned).collect();
             if !is_test(&module) {
@@ -114,7 +126,11 @@ fn imports_point_down() {
                 continue;
             }
             let wrong = source.names(&format!("crate::{target}"));
-            assert_eq!(wrong, None, "src/{} must not import {target}", source.module);
+            assert_eq!(
+                wrong, None,
+                "src/{} must not import {target}",
+                source.module
+            );
         }
     }
 }
@@ -148,7 +164,10 @@ fn each_outside_crate_has_its_place() {
 
 #[test]
 fn the_machine_is_pure() {
-    let queue: Vec<_> = sources().into_iter().filter(|source| source.layer() == "queue").collect();
+    let queue: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| source.layer() == "queue")
+        .collect();
     assert!(!queue.is_empty());
     for source in queue {
         for name in IMPURE {

@@ -140,7 +140,11 @@ async fn serve(config: &Config) -> Result<(), ServerError> {
     if config.cluster.is_some() {
         return Err(ServerError::Cluster);
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting with {}", config.describe());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        "starting with {}",
+        config.describe()
+    );
     let fresh = Identity {
         cluster_id: clock::random_uuid(),
         node_id: SINGLE_NODE,
@@ -148,7 +152,8 @@ async fn serve(config: &Config) -> Result<(), ServerError> {
     let directory = DataDir::open(&config.data_dir, fresh)?;
     let grpc = bind(config.listen).await?;
     let web = bind(config.http_listen).await?;
-    let metrics = Metrics::install().map_err(|error| start_error("set up metrics")(error.to_string()))?;
+    let metrics =
+        Metrics::install().map_err(|error| start_error("set up metrics")(error.to_string()))?;
     let health = Arc::new(HealthBoard::default());
     let site = Site {
         health: health.clone(),
@@ -162,13 +167,28 @@ async fn serve(config: &Config) -> Result<(), ServerError> {
     let group = directory.group(0);
     let (log, store) = open(&group).await?;
     let identity = directory.identity();
-    let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), health.clone()));
-    let raft = Raft::start_single(identity.node_id, &config.listen.to_string(), log, store.clone())
-        .await
-        .map_err(|error| start_error("start raft")(error.to_string()));
+    let replay = tokio::spawn(report_replay(
+        log.last_index(),
+        store.clone(),
+        health.clone(),
+    ));
+    let raft = Raft::start_single(
+        identity.node_id,
+        &config.listen.to_string(),
+        log,
+        store.clone(),
+    )
+    .await
+    .map_err(|error| start_error("start raft")(error.to_string()));
     replay.abort();
     let raft = raft?;
-    let node = Node::start(raft, store, Arc::new(Clock::new()), health, &options(config));
+    let node = Node::start(
+        raft,
+        store,
+        Arc::new(Clock::new()),
+        health,
+        &options(config),
+    );
     // The cell is empty: this is the only place that fills it.
     let _ = site.node.set(node.clone());
 
@@ -212,13 +232,19 @@ async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
         };
         let store = Store::open(&group, options)?;
         let position = store.lock().header().position.clone();
-        let next = if position.log_id.is_empty() { 0 } else { position.index + 1 };
+        let next = if position.log_id.is_empty() {
+            0
+        } else {
+            position.index + 1
+        };
         match log.first_index() {
             first if first > next => Err(ServerError::Gap { path, first, next }),
             _ => Ok((log, store)),
         }
     });
-    let opened = opened.await.map_err(|error| start_error("open the data directory")(error.to_string()));
+    let opened = opened
+        .await
+        .map_err(|error| start_error("open the data directory")(error.to_string()));
     opened?
 }
 
@@ -228,12 +254,17 @@ async fn report_replay(last_index: u64, store: Store, health: Arc<HealthBoard>) 
     let (first, started) = (applied(), clock::monotonic());
     loop {
         tokio::time::sleep(REPLAY_INTERVAL).await;
-        let (done, all) = (applied().saturating_sub(first), last_index.saturating_sub(first).max(1));
+        let (done, all) = (
+            applied().saturating_sub(first),
+            last_index.saturating_sub(first).max(1),
+        );
         let percent = done * 100 / all;
         let spent_s = (clock::monotonic() - started).as_secs_f64();
         let eta_s = (spent_s / done.max(1) as f64 * all.saturating_sub(done) as f64).ceil();
         tracing::info!(percent, eta_s, entries = all, "replaying the log");
-        health.set(Health::Starting(format!("replaying the log: {percent} %, about {eta_s} s left")));
+        health.set(Health::Starting(format!(
+            "replaying the log: {percent} %, about {eta_s} s left"
+        )));
     }
 }
 
@@ -263,7 +294,9 @@ async fn serve_calls(
             .register_encoded_file_descriptor_set(PUBLIC_DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let broken = |error: tonic_reflection::server::Error| start_error("set up reflection")(error.to_string());
+    let broken = |error: tonic_reflection::server::Error| {
+        start_error("set up reflection")(error.to_string())
+    };
     let reflection_v1 = reflection().build_v1().map_err(broken)?;
     let reflection_v1alpha = reflection().build_v1alpha().map_err(broken)?;
     let (stop, stopping) = watch::channel(false);
@@ -279,10 +312,13 @@ async fn serve_calls(
         .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
-            // An error means that the sender is gone: then it is time to stop, too.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        });
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            async move {
+                // An error means that the sender is gone: then it is time to stop, too.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            },
+        );
     tracing::info!(address = %config.listen, http = %config.http_listen, "listening");
     tokio::pin!(server);
     let failed = |error: tonic::transport::Error| start_error("serve gRPC")(error.to_string());
@@ -315,7 +351,10 @@ async fn told_to_stop() {
 }
 
 /// Keeps `grpc.health.v1` in step: SERVING while a call would be served.
-async fn report_health(mut health: watch::Receiver<Health>, reporter: tonic_health::server::HealthReporter) {
+async fn report_health(
+    mut health: watch::Receiver<Health>,
+    reporter: tonic_health::server::HealthReporter,
+) {
     loop {
         let serving = match health.borrow_and_update().refuses_writes() {
             None => ServingStatus::Serving,

@@ -42,11 +42,16 @@ impl Call {
         let started = clock::monotonic();
         let request_id = metadata.get("x-request-id").and_then(|id| id.to_str().ok());
         let span = tracing::debug_span!("call", method = self.method, request_id);
-        let result = within(deadline(metadata), work).instrument(span.clone()).await;
-        self.seconds.record((clock::monotonic() - started).as_secs_f64());
+        let result = within(deadline(metadata), work)
+            .instrument(span.clone())
+            .await;
+        self.seconds
+            .record((clock::monotonic() - started).as_secs_f64());
         if let Err(status) = &result {
             self.failures.increment(1);
-            span.in_scope(|| tracing::debug!(code = ?status.code(), message = status.message(), "refused"));
+            span.in_scope(
+                || tracing::debug!(code = ?status.code(), message = status.message(), "refused"),
+            );
         }
         result.map(Response::new)
     }
@@ -61,7 +66,8 @@ async fn within<T>(
     };
     let answer = tokio::time::timeout(deadline.saturating_sub(HEADROOM), work).await;
     answer.unwrap_or_else(|_| {
-        let why = "the deadline passed; the outcome of a change is not known: it may have been done";
+        let why =
+            "the deadline passed; the outcome of a change is not known: it may have been done";
         Err(Status::deadline_exceeded(why))
     })
 }
@@ -93,12 +99,18 @@ mod tests {
     fn deadlines_are_read_as_grpc_writes_them() {
         let of = |text: &'static str| {
             let mut metadata = MetadataMap::new();
-            metadata.insert("grpc-timeout", tonic::metadata::MetadataValue::from_static(text));
+            metadata.insert(
+                "grpc-timeout",
+                tonic::metadata::MetadataValue::from_static(text),
+            );
             deadline(&metadata)
         };
         assert_eq!(of("5S"), Some(Duration::from_secs(5)));
         assert_eq!(of("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(of("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(
+            of("99999999H"),
+            Some(Duration::from_secs(99_999_999 * 3600))
+        );
         for bad in ["", "S", "5", "-1S", "123456789S", "5x"] {
             assert_eq!(of(bad), None, "{bad}");
         }

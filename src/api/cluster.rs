@@ -52,12 +52,15 @@ impl ClusterService for Cluster {
         let node = crate::proto::cluster::Node {
             id: status.id,
             role: role(status.role).into(),
-            address: address.map(|(_, address)| address.clone()).unwrap_or_default(),
+            address: address
+                .map(|(_, address)| address.clone())
+                .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").into(),
             last_log_index: status.last_log_index,
             applied_index: header.position.index,
             snapshot_index: status.snapshot_index,
-            disk_bytes: self.node.store().metrics().checkpoint_disk_bytes + self.node.raft().log().figures().disk_bytes,
+            disk_bytes: self.node.store().metrics().checkpoint_disk_bytes
+                + self.node.raft().log().figures().disk_bytes,
             state_hash: header.state_hash,
         };
         Ok(Response::new(StatusResponse {
@@ -70,7 +73,10 @@ impl ClusterService for Cluster {
 
     type BackupStream = Pin<Box<dyn Stream<Item = Result<BackupChunk, Status>> + Send>>;
 
-    async fn backup(&self, _: Request<BackupRequest>) -> Result<Response<Self::BackupStream>, Status> {
+    async fn backup(
+        &self,
+        _: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
         let file = self.node.backup().await?;
         let (chunks, stream) = mpsc::channel(CHUNKS_AHEAD);
         tokio::task::spawn_blocking(move || send(file, &chunks));
@@ -88,7 +94,9 @@ fn send(mut file: File, chunks: &mpsc::Sender<Result<BackupChunk, Status>>) {
                 data.truncate(length);
                 Ok(BackupChunk { data: data.into() })
             }
-            Err(error) => Err(Status::internal(format!("the snapshot can't be read: {error}"))),
+            Err(error) => Err(Status::internal(format!(
+                "the snapshot can't be read: {error}"
+            ))),
         };
         let ends = chunk.is_err();
         if chunks.blocking_send(chunk).is_err() || ends {

@@ -30,7 +30,11 @@ pub struct Translator {
 }
 
 fn or(text: String, default: &str) -> String {
-    if text.is_empty() { default.to_owned() } else { text }
+    if text.is_empty() {
+        default.to_owned()
+    } else {
+        text
+    }
 }
 
 fn bytes_of(uuid: Uuid) -> Bytes {
@@ -87,7 +91,11 @@ impl Translator {
         validate::name(&at(prefix, "current_state"), &request.current_state)?;
         validate::name(&at(prefix, "auto_target_state"), &request.auto_target_state)?;
         validate::name(&at(prefix, "unique_key"), &request.unique_key)?;
-        validate::payload(&at(prefix, "payload"), &request.payload, self.max_payload_bytes)?;
+        validate::payload(
+            &at(prefix, "payload"),
+            &request.payload,
+            self.max_payload_bytes,
+        )?;
         validate::not_negative(&at(prefix, "not_before"), request.not_before)?;
         validate::not_negative(&at(prefix, "claim_timeout"), request.claim_timeout)?;
         validate::not_negative(&at(prefix, "max_attempts"), request.max_attempts)?;
@@ -106,7 +114,10 @@ impl Translator {
         validate::name("queue", &request.queue)?;
         validate::name("current_state", &request.current_state)?;
         validate::name("override_current_state", &request.override_current_state)?;
-        validate::name("override_auto_target_state", &request.override_auto_target_state)?;
+        validate::name(
+            "override_auto_target_state",
+            &request.override_auto_target_state,
+        )?;
         validate::name("worker", &request.worker)?;
         validate::wait_ms("wait_ms", request.wait_ms)?;
         validate::queues("queues", &request.queues)?;
@@ -156,7 +167,12 @@ impl Translator {
         request: api::CompleteTaskRequest,
         new_uuid: impl FnOnce() -> Uuid,
     ) -> Checked<durable::Complete> {
-        let target = target(request.uuid, request.queue, request.current_state, request.attempt)?;
+        let target = target(
+            request.uuid,
+            request.queue,
+            request.current_state,
+            request.attempt,
+        )?;
         let next_task = request
             .next_task
             .map(|next| self.submit("next_task.", next, new_uuid))
@@ -172,14 +188,24 @@ impl Translator {
     /// # Errors
     /// If a field breaks a limit.
     pub fn cancel(&self, request: api::CancelTaskRequest) -> Checked<durable::Cancel> {
-        let target = target(request.uuid, request.queue, request.current_state, request.attempt)?;
+        let target = target(
+            request.uuid,
+            request.queue,
+            request.current_state,
+            request.attempt,
+        )?;
         Ok(durable::Cancel {
             target: Some(target),
         })
     }
 }
 
-fn target(uuid: String, queue: String, current_state: String, attempt: i64) -> Checked<durable::Target> {
+fn target(
+    uuid: String,
+    queue: String,
+    current_state: String,
+    attempt: i64,
+) -> Checked<durable::Target> {
     let uuid = validate::uuid("uuid", &uuid)?;
     validate::name("queue", &queue)?;
     validate::name("current_state", &current_state)?;
@@ -194,7 +220,10 @@ fn target(uuid: String, queue: String, current_state: String, attempt: i64) -> C
 
 /// A task as clients see it.
 pub fn task(task: &Arc<Task>, live: bool) -> api::Task {
-    let expires_at = task.deadline().filter(|_| live).map_or(0, |deadline| deadline.at_ns);
+    let expires_at = task
+        .deadline()
+        .filter(|_| live)
+        .map_or(0, |deadline| deadline.at_ns);
     api::Task {
         uuid: task.uuid.to_string(),
         queue: task.queue.to_string(),

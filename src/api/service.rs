@@ -96,7 +96,9 @@ fn count(tasks: u64) -> i64 {
 
 fn state_counts(counts: &QueueCounts) -> BTreeMap<String, i64> {
     let states = counts.states.iter();
-    states.map(|(state, tasks)| (state.to_string(), count(*tasks))).collect()
+    states
+        .map(|(state, tasks)| (state.to_string(), count(*tasks)))
+        .collect()
 }
 
 fn later(call: &str) -> Status {
@@ -105,7 +107,10 @@ fn later(call: &str) -> Status {
 
 #[tonic::async_trait]
 impl CorndogsService for Service {
-    async fn submit_task(&self, request: Request<SubmitTaskRequest>) -> Result<Response<SubmitTaskResponse>, Status> {
+    async fn submit_task(
+        &self,
+        request: Request<SubmitTaskRequest>,
+    ) -> Result<Response<SubmitTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
             let submit = self.translator.submit("", request, self.new_uuid())?;
@@ -137,7 +142,10 @@ impl CorndogsService for Service {
         self.calls.get_task_state_by_id.run(&metadata, work).await
     }
 
-    async fn get_next_task(&self, request: Request<GetNextTaskRequest>) -> Result<Response<GetNextTaskResponse>, Status> {
+    async fn get_next_task(
+        &self,
+        request: Request<GetNextTaskRequest>,
+    ) -> Result<Response<GetNextTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
             let claim = self.translator.claim(request)?;
@@ -147,7 +155,10 @@ impl CorndogsService for Service {
         self.calls.get_next_task.run(&metadata, work).await
     }
 
-    async fn update_task(&self, request: Request<UpdateTaskRequest>) -> Result<Response<UpdateTaskResponse>, Status> {
+    async fn update_task(
+        &self,
+        request: Request<UpdateTaskRequest>,
+    ) -> Result<Response<UpdateTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
             let update = self.translator.update(request)?;
@@ -157,7 +168,10 @@ impl CorndogsService for Service {
         self.calls.update_task.run(&metadata, work).await
     }
 
-    async fn complete_task(&self, request: Request<CompleteTaskRequest>) -> Result<Response<CompleteTaskResponse>, Status> {
+    async fn complete_task(
+        &self,
+        request: Request<CompleteTaskRequest>,
+    ) -> Result<Response<CompleteTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
             let complete = self.translator.complete(request, self.new_uuid())?;
@@ -173,12 +187,17 @@ impl CorndogsService for Service {
         self.calls.complete_task.run(&metadata, work).await
     }
 
-    async fn cancel_task(&self, request: Request<CancelTaskRequest>) -> Result<Response<CancelTaskResponse>, Status> {
+    async fn cancel_task(
+        &self,
+        request: Request<CancelTaskRequest>,
+    ) -> Result<Response<CancelTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
             let cancel = self.translator.cancel(request)?;
             let task = self.task_of(Kind::Cancel(cancel)).await?;
-            Ok(CancelTaskResponse { task: archived(task) })
+            Ok(CancelTaskResponse {
+                task: archived(task),
+            })
         };
         self.calls.cancel_task.run(&metadata, work).await
     }
@@ -199,12 +218,18 @@ impl CorndogsService for Service {
         self.calls.clean_up_timed_out.run(&metadata, work).await
     }
 
-    async fn get_queues(&self, request: Request<GetQueuesRequest>) -> Result<Response<GetQueuesResponse>, Status> {
+    async fn get_queues(
+        &self,
+        request: Request<GetQueuesRequest>,
+    ) -> Result<Response<GetQueuesResponse>, Status> {
         let work = async {
             let answer = self.node.read(|view| {
                 let counts = view.counts();
                 Ok(GetQueuesResponse {
-                    queues: counts.queues().map(|(queue, _)| queue.to_string()).collect(),
+                    queues: counts
+                        .queues()
+                        .map(|(queue, _)| queue.to_string())
+                        .collect(),
                     total_task_count: count(counts.total()),
                 })
             });
@@ -229,7 +254,10 @@ impl CorndogsService for Service {
             });
             Ok(answer.await?)
         };
-        self.calls.get_queue_task_counts.run(request.metadata(), work).await
+        self.calls
+            .get_queue_task_counts
+            .run(request.metadata(), work)
+            .await
     }
 
     async fn get_task_state_counts(
@@ -273,22 +301,37 @@ impl CorndogsService for Service {
             });
             Ok(answer.await?)
         };
-        self.calls.get_queue_and_state_counts.run(request.metadata(), work).await
+        self.calls
+            .get_queue_and_state_counts
+            .run(request.metadata(), work)
+            .await
     }
 
-    async fn extend_task(&self, _: Request<ExtendTaskRequest>) -> Result<Response<ExtendTaskResponse>, Status> {
+    async fn extend_task(
+        &self,
+        _: Request<ExtendTaskRequest>,
+    ) -> Result<Response<ExtendTaskResponse>, Status> {
         Err(later("ExtendTask"))
     }
 
-    async fn submit_tasks(&self, _: Request<SubmitTasksRequest>) -> Result<Response<SubmitTasksResponse>, Status> {
+    async fn submit_tasks(
+        &self,
+        _: Request<SubmitTasksRequest>,
+    ) -> Result<Response<SubmitTasksResponse>, Status> {
         Err(later("SubmitTasks"))
     }
 
-    async fn get_next_tasks(&self, _: Request<GetNextTasksRequest>) -> Result<Response<GetNextTasksResponse>, Status> {
+    async fn get_next_tasks(
+        &self,
+        _: Request<GetNextTasksRequest>,
+    ) -> Result<Response<GetNextTasksResponse>, Status> {
         Err(later("GetNextTasks"))
     }
 
-    async fn complete_tasks(&self, _: Request<CompleteTasksRequest>) -> Result<Response<CompleteTasksResponse>, Status> {
+    async fn complete_tasks(
+        &self,
+        _: Request<CompleteTasksRequest>,
+    ) -> Result<Response<CompleteTasksResponse>, Status> {
         Err(later("CompleteTasks"))
     }
 }

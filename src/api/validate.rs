@@ -62,7 +62,10 @@ pub fn payload(field: &str, payload: &[u8], max_bytes: usize) -> Checked {
 /// How long a claim may wait.
 pub fn wait_ms(field: &str, wait_ms: i64) -> Checked {
     if !(0..=MAX_WAIT_MS).contains(&wait_ms) {
-        return invalid(field, format!("must be from 0 to {MAX_WAIT_MS}, got {wait_ms}"));
+        return invalid(
+            field,
+            format!("must be from 0 to {MAX_WAIT_MS}, got {wait_ms}"),
+        );
     }
     Ok(())
 }
@@ -76,9 +79,15 @@ pub fn queues(field: &str, queues: &[String]) -> Checked {
 }
 
 /// A task's metadata.
-pub fn metadata<'a>(field: &str, entries: impl ExactSizeIterator<Item = (&'a String, &'a String)>) -> Checked {
+pub fn metadata<'a>(
+    field: &str,
+    entries: impl ExactSizeIterator<Item = (&'a String, &'a String)>,
+) -> Checked {
     if entries.len() > MAX_METADATA_ENTRIES {
-        let limit = format!("at most {MAX_METADATA_ENTRIES} entries, got {}", entries.len());
+        let limit = format!(
+            "at most {MAX_METADATA_ENTRIES} entries, got {}",
+            entries.len()
+        );
         return invalid(field, limit);
     }
     let mut bytes = 0;
@@ -87,7 +96,10 @@ pub fn metadata<'a>(field: &str, entries: impl ExactSizeIterator<Item = (&'a Str
         bytes += key.len() + value.len();
     }
     if bytes > MAX_METADATA_BYTES {
-        return invalid(field, format!("at most {MAX_METADATA_BYTES} bytes, got {bytes}"));
+        return invalid(
+            field,
+            format!("at most {MAX_METADATA_BYTES} bytes, got {bytes}"),
+        );
     }
     Ok(())
 }
@@ -111,9 +123,20 @@ mod tests {
         assert_eq!(name("queue", ""), Ok(()));
         assert_eq!(name("queue", &"x".repeat(255)), Ok(()));
         assert_eq!(name("queue", "größe ✓"), Ok(()));
-        for bad in ["\0", "a\nb", "\u{7f}", "\u{85}", &"x".repeat(256), &"ü".repeat(128)] {
+        for bad in [
+            "\0",
+            "a\nb",
+            "\u{7f}",
+            "\u{85}",
+            &"x".repeat(256),
+            &"ü".repeat(128),
+        ] {
             let error = name("queue", bad).map_err(|error| error.to_string());
-            assert!(error.as_ref().is_err_and(|text| text.starts_with("queue: ") && text.len() < 80));
+            assert!(
+                error
+                    .as_ref()
+                    .is_err_and(|text| text.starts_with("queue: ") && text.len() < 80)
+            );
         }
     }
 
@@ -129,7 +152,12 @@ mod tests {
         ] {
             assert_eq!(uuid_of(form), Ok(hyphenated.to_owned()));
         }
-        for bad in ["", "x", "0192f5e0-1234-7abc-8def-0123456789a", &"0".repeat(5000)] {
+        for bad in [
+            "",
+            "x",
+            "0192f5e0-1234-7abc-8def-0123456789a",
+            &"0".repeat(5000),
+        ] {
             assert!(uuid_of(bad).is_err_and(|error| error.to_string().len() < 80));
         }
     }

@@ -126,6 +126,7 @@ fn values_are_read() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table.
 fn bad_values_name_the_option_and_the_value() {
     let long = "x".repeat(256);
     let no_room_for_working = "x".repeat(248);

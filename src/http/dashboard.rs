@@ -44,5 +44,8 @@ pub async fn data(node: &Node) -> Result<Value, NodeError> {
 
 fn states(counts: &crate::store::counts::QueueCounts) -> Value {
     let states = counts.states.iter();
-    states.map(|(state, tasks)| (state.to_string(), Value::from(*tasks))).collect::<serde_json::Map<_, _>>().into()
+    states
+        .map(|(state, tasks)| (state.to_string(), Value::from(*tasks)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

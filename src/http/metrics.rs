@@ -19,9 +19,12 @@ const FRESH_TIMEOUT: Duration = Duration::from_secs(1);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 const SECONDS: [f64; 16] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    10.0, 60.0,
 ];
-const COMMANDS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+const COMMANDS: [f64; 11] = [
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
+];
 
 /// The process's figures.
 pub struct Metrics {
@@ -67,7 +70,9 @@ impl Metrics {
             Ok(Err(NodeError::Unavailable(why) | NodeError::Unknown(why))) => {
                 tracing::debug!(why, "a scrape without the replicated figures");
             }
-            Err(_) => tracing::debug!("a scrape without the replicated figures: no fresh read in time"),
+            Err(_) => {
+                tracing::debug!("a scrape without the replicated figures: no fresh read in time")
+            }
         }
         text
     }
@@ -75,24 +80,54 @@ impl Metrics {
 
 fn describe() {
     describe_histogram!("corndogs_call_seconds", "Time to answer a call, by method");
-    describe_counter!("corndogs_call_failures_total", "Calls that answered with an error, by method");
-    describe_histogram!("corndogs_log_fsync_seconds", "Time until a log entry is durable on this node's disk");
+    describe_counter!(
+        "corndogs_call_failures_total",
+        "Calls that answered with an error, by method"
+    );
+    describe_histogram!(
+        "corndogs_log_fsync_seconds",
+        "Time until a log entry is durable on this node's disk"
+    );
     describe_histogram!("corndogs_group_commands", "Commands in a log entry");
-    describe_gauge!("corndogs_waiting_commands", "Commands that wait for the log");
+    describe_gauge!(
+        "corndogs_waiting_commands",
+        "Commands that wait for the log"
+    );
     describe_gauge!("corndogs_raft_term", "The current term");
     describe_gauge!("corndogs_raft_is_leader", "1 on the leader");
     describe_gauge!("corndogs_raft_last_log_index", "The last index in the log");
     describe_gauge!("corndogs_raft_applied_index", "The last index applied");
-    describe_gauge!("corndogs_raft_snapshot_index", "The index of the newest snapshot");
+    describe_gauge!(
+        "corndogs_raft_snapshot_index",
+        "The index of the newest snapshot"
+    );
     describe_gauge!("corndogs_log_bytes", "Bytes of the log on disk");
     describe_gauge!("corndogs_log_syncs", "Syncs of the log since the start");
-    describe_gauge!("corndogs_memtable_bytes", "Changes in memory that are not in the checkpoint yet");
-    describe_gauge!("corndogs_checkpoint_index", "The log index of the newest checkpoint");
-    describe_gauge!("corndogs_checkpoints", "Checkpoints written since the start");
-    describe_gauge!("corndogs_checkpoint_last_seconds", "How long the newest checkpoint took");
+    describe_gauge!(
+        "corndogs_memtable_bytes",
+        "Changes in memory that are not in the checkpoint yet"
+    );
+    describe_gauge!(
+        "corndogs_checkpoint_index",
+        "The log index of the newest checkpoint"
+    );
+    describe_gauge!(
+        "corndogs_checkpoints",
+        "Checkpoints written since the start"
+    );
+    describe_gauge!(
+        "corndogs_checkpoint_last_seconds",
+        "How long the newest checkpoint took"
+    );
     describe_gauge!("corndogs_sled_bytes", "Bytes of the checkpoint on disk");
-    describe_gauge!("corndogs_checkpoint_failures", "Attempts to write a checkpoint that failed since the start");
-    describe_gauge!("corndogs_clock_wall_ahead_seconds", "How far the wall clock is ahead of the state's clock");
+    describe_gauge!(
+        "corndogs_checkpoint_failures",
+        "Attempts to write a checkpoint that failed since the start"
+    );
+    describe_gauge!(
+        "corndogs_clock_wall_ahead_seconds",
+        "How far the wall clock is ahead of the state's clock"
+    );
     describe_gauge!("corndogs_ready", "1 while reads and writes are taken");
 }
 
@@ -122,27 +157,51 @@ fn own_figures(node: &Node) {
 fn replicated(text: &mut String, totals: Totals, counts: &Counts) {
     let counters = [
         ("corndogs_tasks_total", "Tasks submitted", totals.submitted),
-        ("corndogs_completed_tasks_total", "Tasks completed", totals.completed),
-        ("corndogs_canceled_tasks_total", "Tasks canceled", totals.canceled),
-        ("corndogs_timed_out_tasks_total", "Timeouts of tasks", totals.timed_out),
+        (
+            "corndogs_completed_tasks_total",
+            "Tasks completed",
+            totals.completed,
+        ),
+        (
+            "corndogs_canceled_tasks_total",
+            "Tasks canceled",
+            totals.canceled,
+        ),
+        (
+            "corndogs_timed_out_tasks_total",
+            "Timeouts of tasks",
+            totals.timed_out,
+        ),
     ];
     // Writing to a String can't fail.
     for (name, help, value) in counters {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
+        let _ = writeln!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}"
+        );
     }
     let name = "corndogs_tasks_in_queue";
-    let _ = writeln!(text, "# HELP {name} Live tasks by queue and state\n# TYPE {name} gauge");
+    let _ = writeln!(
+        text,
+        "# HELP {name} Live tasks by queue and state\n# TYPE {name} gauge"
+    );
     for (queue, counts) in counts.queues() {
         for (state, tasks) in &counts.states {
             let (queue, state) = (escape(queue), escape(state));
-            let _ = writeln!(text, "{name}{{queue=\"{queue}\",current_state=\"{state}\"}} {tasks}");
+            let _ = writeln!(
+                text,
+                "{name}{{queue=\"{queue}\",current_state=\"{state}\"}} {tasks}"
+            );
         }
     }
 }
 
 /// Label values: backslashes, quotes and line feeds are escaped.
 fn escape(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    label
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -162,6 +221,8 @@ mod tests {
         replicated(&mut text, totals, &counts);
         assert!(text.contains("\ncorndogs_tasks_total 4\n"));
         assert!(text.contains("\ncorndogs_completed_tasks_total 1\n"));
-        assert!(text.contains(r#"corndogs_tasks_in_queue{queue="a\"b\\",current_state="submitted"} 3"#));
+        assert!(
+            text.contains(r#"corndogs_tasks_in_queue{queue="a\"b\\",current_state="submitted"} 3"#)
+        );
     }
 }

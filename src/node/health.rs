@@ -33,7 +33,9 @@ impl Health {
             Self::Ready | Self::ReadOnly(_) => None,
             Self::Starting(what) => Some(format!("the node is starting: {what}")),
             Self::Draining => Some("the node is shutting down".into()),
-            Self::Failed(why) => Some(format!("the node has stopped: {why}; see its log and restart it")),
+            Self::Failed(why) => Some(format!(
+                "the node has stopped: {why}; see its log and restart it"
+            )),
         }
     }
 }
@@ -103,6 +105,11 @@ mod tests {
         assert_eq!(board.get(), Health::Draining);
         board.set(Health::Failed("fsync".into()));
         board.set(Health::Ready);
-        assert!(board.get().refuses_writes().is_some_and(|why| why.contains("fsync")));
+        assert!(
+            board
+                .get()
+                .refuses_writes()
+                .is_some_and(|why| why.contains("fsync"))
+        );
     }
 }

@@ -53,7 +53,9 @@ pub async fn compact(node: Node, snapshot_every: u64) {
     loop {
         tokio::time::sleep(COMPACT_INTERVAL).await;
         let status = node.raft.status();
-        let since = status.applied_index.saturating_sub(status.snapshot_index.max(asked_at));
+        let since = status
+            .applied_index
+            .saturating_sub(status.snapshot_index.max(asked_at));
         if since < snapshot_every {
             continue;
         }
@@ -68,7 +70,12 @@ pub async fn compact(node: Node, snapshot_every: u64) {
         if log_bytes < snapshot_bytes {
             continue;
         }
-        tracing::info!(applied_index = status.applied_index, log_bytes, snapshot_bytes, "taking a snapshot");
+        tracing::info!(
+            applied_index = status.applied_index,
+            log_bytes,
+            snapshot_bytes,
+            "taking a snapshot"
+        );
         if let Err(error) = node.raft.snapshot().await {
             tracing::warn!(%error, "no snapshot was taken");
         }

@@ -76,7 +76,13 @@ pub struct Node {
 
 impl Node {
     /// Starts what a node does by itself. It serves once its health is ready.
-    pub fn start(raft: Raft, store: Store, clock: Arc<Clock>, health: Arc<HealthBoard>, options: &Options) -> Self {
+    pub fn start(
+        raft: Raft,
+        store: Store,
+        clock: Arc<Clock>,
+        health: Arc<HealthBoard>,
+        options: &Options,
+    ) -> Self {
         let node = Self {
             proposer: Proposer::start(raft.clone(), clock.clone()),
             reader: Reader::start(raft.clone()),
@@ -107,7 +113,9 @@ impl Node {
         {
             return Err(NodeError::Unavailable(format!("{why}; nothing was done")));
         }
-        self.proposer.propose(durable::Command { kind: Some(kind) }).await
+        self.proposer
+            .propose(durable::Command { kind: Some(kind) })
+            .await
     }
 
     /// Claims a task. A claim that finds nothing costs no log entry: a fresh read tells it.
@@ -146,7 +154,10 @@ impl Node {
     ///
     /// # Errors
     /// If the store can't be read; the node stops serving then.
-    pub fn local<T>(&self, query: impl FnOnce(&dyn View) -> Result<T, StoreError>) -> Result<T, NodeError> {
+    pub fn local<T>(
+        &self,
+        query: impl FnOnce(&dyn View) -> Result<T, StoreError>,
+    ) -> Result<T, NodeError> {
         let result = query(&*self.store.lock());
         result.map_err(|error| {
             tracing::error!(%error, "the state can't be read: the node stops serving");
@@ -163,7 +174,9 @@ impl Node {
         self.read(|_| Ok(())).await?;
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || {
-            let snapshot = store.write_snapshot(true).map_err(|error| error.to_string())?;
+            let snapshot = store
+                .write_snapshot(true)
+                .map_err(|error| error.to_string())?;
             // Held open, it can be read even when a newer snapshot takes its place.
             std::fs::File::open(&snapshot.path).map_err(|error| error.to_string())
         });

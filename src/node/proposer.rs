@@ -106,7 +106,9 @@ impl Proposer {
 }
 
 fn overloaded() -> NodeError {
-    NodeError::Unavailable("the node is overloaded: too many commands wait for the log; nothing was done".into())
+    NodeError::Unavailable(
+        "the node is overloaded: too many commands wait for the log; nothing was done".into(),
+    )
 }
 
 async fn run(raft: Raft, clock: Arc<Clock>, mut proposals: mpsc::Receiver<Proposal>) {

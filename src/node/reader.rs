@@ -34,7 +34,9 @@ impl Reader {
             let why = "the node is overloaded: too many reads wait";
             return Err(NodeError::Unavailable(why.into()));
         }
-        fresh.await.unwrap_or_else(|_| Err(NodeError::Unavailable("the node is shutting down".into())))
+        fresh
+            .await
+            .unwrap_or_else(|_| Err(NodeError::Unavailable("the node is shutting down".into())))
     }
 }
 

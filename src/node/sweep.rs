@@ -31,7 +31,8 @@ impl Node {
                 after,
                 limit: STEP,
             };
-            let Outcome::TimedOut { tasks, resume } = self.execute(Kind::TimeOut(step)).await? else {
+            let Outcome::TimedOut { tasks, resume } = self.execute(Kind::TimeOut(step)).await?
+            else {
                 return Err(NodeError::unexpected());
             };
             timed_out += tasks;

@@ -72,7 +72,10 @@ impl Decode for StoredVote {
             _ => return Err(damaged("a vote is neither committed nor not")),
         };
         let leader_id = LeaderId { term, node_id };
-        Ok(Self(Vote { leader_id, committed }))
+        Ok(Self(Vote {
+            leader_id,
+            committed,
+        }))
     }
 }
 
@@ -139,10 +142,12 @@ impl Decode for StoredPayload {
     }
 }
 
-/// A log id for the checkpoint; none is empty.
+/// A log id for the checkpoint; none is empty, and one is not: it is delimited by its length.
 pub fn log_id_to_bytes(log_id: Option<LogId>) -> Bytes {
     let proto = log_id.map(|log_id| log_id_to_proto(&log_id));
-    proto.map_or_else(Bytes::new, |proto| proto.encode_to_vec().into())
+    proto.map_or_else(Bytes::new, |proto| {
+        proto.encode_length_delimited_to_vec().into()
+    })
 }
 
 /// The log id of a checkpoint.
@@ -153,7 +158,7 @@ pub fn log_id_from_bytes(bytes: &Bytes) -> Result<Option<LogId>, io::Error> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let proto = durable::LogId::decode(bytes.clone())
+    let proto = durable::LogId::decode_length_delimited(bytes.clone())
         .map_err(|_| damaged("the checkpoint's log id can't be decoded"))?;
     Ok(Some(log_id_from_proto(&proto)))
 }
@@ -176,7 +181,10 @@ pub fn membership_from_bytes(bytes: &Bytes) -> Result<StoredMembership, io::Erro
     let proto = durable::Membership::decode(bytes.clone())
         .map_err(|_| damaged("the checkpoint's membership can't be decoded"))?;
     let log_id = proto.log_id.as_ref().map(log_id_from_proto);
-    Ok(StoredMembership::new(log_id, membership_from_proto(&proto)?))
+    Ok(StoredMembership::new(
+        log_id,
+        membership_from_proto(&proto)?,
+    ))
 }
 
 fn log_id_to_proto(log_id: &LogId) -> durable::LogId {
@@ -219,12 +227,15 @@ fn membership_to_proto(membership: &Membership) -> durable::Membership {
 
 fn membership_from_proto(proto: &durable::Membership) -> Result<Membership, io::Error> {
     let voters = proto.voters.iter();
-    let voters: Vec<BTreeSet<u64>> = voters.map(|set| set.ids.iter().copied().collect()).collect();
+    let voters: Vec<BTreeSet<u64>> = voters
+        .map(|set| set.ids.iter().copied().collect())
+        .collect();
     let members = proto.members.iter();
     let nodes: BTreeMap<u64, BasicNode> = members
         .map(|member| (member.id, BasicNode::new(&member.address)))
         .collect();
-    Membership::new(voters, nodes).map_err(|_| damaged("a membership names a voter without address"))
+    Membership::new(voters, nodes)
+        .map_err(|_| damaged("a membership names a voter without address"))
 }
 
 #[cfg(test)]
@@ -243,8 +254,14 @@ mod tests {
         assert_eq!(id.encode(&mut bytes)?, bytes.len());
         assert_eq!(StoredLogId::decode(&bytes[..])?, id);
 
-        let leader_id = LeaderId { term: 7, node_id: 8 };
-        let vote = StoredVote(Vote { leader_id, committed: true });
+        let leader_id = LeaderId {
+            term: 7,
+            node_id: 8,
+        };
+        let vote = StoredVote(Vote {
+            leader_id,
+            committed: true,
+        });
         let mut bytes = Vec::new();
         assert_eq!(vote.encode(&mut bytes)?, bytes.len());
         assert_eq!(StoredVote::decode(&bytes[..])?, vote);
@@ -265,8 +282,13 @@ mod tests {
         }
 
         let stored = StoredMembership::new(Some(log_id(1, 2, 3)), membership);
-        assert_eq!(membership_from_bytes(&membership_to_bytes(&stored))?, stored);
-        assert_eq!(log_id_from_bytes(&log_id_to_bytes(Some(id.0)))?, Some(id.0));
+        assert_eq!(
+            membership_from_bytes(&membership_to_bytes(&stored))?,
+            stored
+        );
+        for log_id in [None, Some(log_id(0, 0, 0)), Some(id.0)] {
+            assert_eq!(log_id_from_bytes(&log_id_to_bytes(log_id))?, log_id);
+        }
         Ok(())
     }
 
@@ -274,7 +296,11 @@ mod tests {
     fn strange_bytes_are_an_error() {
         assert!(StoredPayload(Bytes::new()).payload().is_err());
         assert!(StoredPayload(Bytes::from_static(&[9])).payload().is_err());
-        assert!(StoredPayload(Bytes::from_static(&[MEMBERSHIP, 255])).payload().is_err());
+        assert!(
+            StoredPayload(Bytes::from_static(&[MEMBERSHIP, 255]))
+                .payload()
+                .is_err()
+        );
         assert!(StoredPayload::decode(&[255, 255, 255, 255][..]).is_err());
         assert!(log_id_from_bytes(&Bytes::from_static(&[255])).is_err());
     }

@@ -18,8 +18,8 @@ use raft_log::{Callback, Config, FlushMetrics, RaftLog, Types};
 use tokio::sync::{oneshot, watch};
 
 use super::codec::{StoredLogId, StoredPayload, StoredVote};
-use crate::clock;
 use super::types::{Entry, LogId, TypeConfig, Vote};
+use crate::clock;
 
 /// One file of the log. Whole chunks are purged, and the newest is cached in memory.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -128,7 +128,9 @@ impl LogStore {
     /// The first index that is not purged.
     pub fn first_index(&self) -> u64 {
         let log = self.log.lock();
-        log.log_state().purged().map_or(0, |purged| purged.0.index + 1)
+        log.log_state()
+            .purged()
+            .map_or(0, |purged| purged.0.index + 1)
     }
 
     /// Begins an empty log behind `log_id`, in its term. Blocks until that is durable.
@@ -152,7 +154,11 @@ impl LogStore {
 
     /// The last index in the log, 0 while it is empty.
     pub fn last_index(&self) -> u64 {
-        self.log.lock().log_state().last().map_or(0, |last| last.0.index)
+        self.log
+            .lock()
+            .log_state()
+            .last()
+            .map_or(0, |last| last.0.index)
     }
 
     /// Figures for operators.
@@ -210,7 +216,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         read.collect()
     }
 
-    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
         // Entries are groups of up to some MiB: bound the bytes of one read, not its count.
         const MAX_READ_BYTES: usize = 4 << 20;
         let log = self.log.lock();
@@ -267,10 +277,19 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self.log.lock().log_state().committed().map(|committed| committed.0))
+        Ok(self
+            .log
+            .lock()
+            .log_state()
+            .committed()
+            .map(|committed| committed.0))
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
@@ -293,6 +312,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let keep = last_log_id.map_or(0, |last| last.index + 1);
+        if keep > self.last_index() {
+            return Ok(());
+        }
         self.log.lock().truncate(keep)?;
         self.flush().await?;
         self.durable.send_if_modified(|durable| {

@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use futures::{Stream, TryStreamExt};
+use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
-use openraft::OptionalSend;
 
 use super::codec;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};

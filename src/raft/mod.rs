@@ -7,16 +7,18 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::impls::BasicNode;
 use openraft::{Config, ReadPolicy, SnapshotPolicy};
-use openraft::async_runtime::WatchReceiver;
 use std::collections::BTreeMap;
 
 pub mod codec;
 pub mod log;
 pub mod machine;
 pub mod network;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 use crate::proto::durable;
@@ -98,7 +100,12 @@ impl Raft {
     ///
     /// # Errors
     /// If the log can't be read.
-    pub async fn start_single(id: u64, address: &str, log: LogStore, store: Store) -> Result<Self, io::Error> {
+    pub async fn start_single(
+        id: u64,
+        address: &str,
+        log: LogStore,
+        store: Store,
+    ) -> Result<Self, io::Error> {
         let config = Arc::new(config().validate().map_err(io::Error::other)?);
         let machine = Machine::new(store);
         let raft = openraft::Raft::new(id, config, NoPeers, log.clone(), machine)
@@ -109,7 +116,10 @@ impl Raft {
             raft.initialize(members).await.map_err(io::Error::other)?;
         } else {
             // Nobody else can lead a group of one: don't wait for a timeout.
-            raft.trigger().elect(false).await.map_err(io::Error::other)?;
+            raft.trigger()
+                .elect(false)
+                .await
+                .map_err(io::Error::other)?;
         }
         Ok(Self { raft, log })
     }
@@ -123,7 +133,10 @@ impl Raft {
         done: impl FnOnce(Result<Vec<Outcome>, RaftFailure>) + Send + 'static,
     ) -> Result<(), RaftFailure> {
         let responder = CallBack::new(move |result: WriteResult| done(outcomes(result)));
-        let sent = self.raft.client_write_ff(Group::encode(group), Some(responder)).await;
+        let sent = self
+            .raft
+            .client_write_ff(Group::encode(group), Some(responder))
+            .await;
         sent.map_err(|fatal| stopped(&fatal))
     }
 
@@ -135,7 +148,9 @@ impl Raft {
         let linearizer = match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => linearizer,
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
-                return Err(RaftFailure::NotLeader { leader: to.leader_id });
+                return Err(RaftFailure::NotLeader {
+                    leader: to.leader_id,
+                });
             }
             Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
                 return Err(RaftFailure::NoQuorum);
@@ -172,7 +187,11 @@ impl Raft {
     /// # Errors
     /// If the node has stopped.
     pub async fn snapshot(&self) -> Result<(), RaftFailure> {
-        self.raft.trigger().snapshot().await.map_err(|fatal| stopped(&fatal))
+        self.raft
+            .trigger()
+            .snapshot()
+            .await
+            .map_err(|fatal| stopped(&fatal))
     }
 
     /// The log, for its figures.
@@ -256,6 +275,10 @@ fn status_of(metrics: &openraft::RaftMetrics<TypeConfig>) -> Status {
             .nodes()
             .map(|(id, node)| (*id, node.addr.clone()))
             .collect(),
-        failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+        failure: metrics
+            .running_state
+            .as_ref()
+            .err()
+            .map(ToString::to_string),
     }
 }

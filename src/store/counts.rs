@@ -29,7 +29,10 @@ impl Counts {
     /// Live tasks in one queue and state.
     pub fn of(&self, queue: &str, state: &str) -> u64 {
         let states = self.queues.get(queue).map(|queue| &queue.states);
-        states.and_then(|states| states.get(state)).copied().unwrap_or(0)
+        states
+            .and_then(|states| states.get(state))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// One queue, if it holds live tasks.
@@ -68,7 +71,10 @@ impl Counts {
             return;
         }
         let states = BTreeMap::from([(state.clone(), tasks)]);
-        let counts = QueueCounts { total: tasks, states };
+        let counts = QueueCounts {
+            total: tasks,
+            states,
+        };
         self.queues.insert(queue.clone(), counts);
     }
 

@@ -116,7 +116,9 @@ impl DataDir {
         };
         fs::create_dir_all(path).map_err(io("create"))?;
         let identity_path = path.join(IDENTITY);
-        let exists = identity_path.try_exists().map_err(io("look for the identity"))?;
+        let exists = identity_path
+            .try_exists()
+            .map_err(io("look for the identity"))?;
         if !exists {
             refuse_foreign(path)?;
         }
@@ -179,10 +181,17 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
         source,
     };
     let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(io)?;
+    let file = options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.join(LOCK))
+        .map_err(io)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(DirectoryError::InUse { path: path.to_owned() }),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(DirectoryError::InUse {
+            path: path.to_owned(),
+        }),
         Err(error) => Err(io(error.into())),
     }
 }
@@ -268,7 +277,10 @@ mod tests {
     fn one_process_at_a_time() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         let held = DataDir::open(dir.path(), FRESH)?;
-        assert!(matches!(open(dir.path()), Err(DirectoryError::InUse { .. })));
+        assert!(matches!(
+            open(dir.path()),
+            Err(DirectoryError::InUse { .. })
+        ));
         drop(held);
         assert_eq!(open(dir.path())?, FRESH);
         Ok(())
@@ -278,7 +290,10 @@ mod tests {
     fn what_is_not_ours_is_left_alone() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         fs::write(dir.path().join("photo.jpg"), "x")?;
-        assert!(matches!(open(dir.path()), Err(DirectoryError::Foreign { .. })));
+        assert!(matches!(
+            open(dir.path()),
+            Err(DirectoryError::Foreign { .. })
+        ));
         assert_eq!(fs::read_dir(dir.path())?.count(), 1);
         Ok(())
     }
@@ -290,18 +305,30 @@ mod tests {
         let identity = dir.path().join(IDENTITY);
         let good = fs::read_to_string(&identity)?;
         fs::write(&identity, good.replace("format = 1", "format = 2"))?;
-        assert!(matches!(open(dir.path()), Err(DirectoryError::TooNew { format: 2, .. })));
+        assert!(matches!(
+            open(dir.path()),
+            Err(DirectoryError::TooNew { format: 2, .. })
+        ));
         fs::write(&identity, good.replace("node-id = 1", "node-id = 2"))?;
-        assert!(matches!(open(dir.path()), Err(DirectoryError::Damaged { .. })));
+        assert!(matches!(
+            open(dir.path()),
+            Err(DirectoryError::Damaged { .. })
+        ));
         fs::write(&identity, "")?;
-        assert!(matches!(open(dir.path()), Err(DirectoryError::Damaged { .. })));
+        assert!(matches!(
+            open(dir.path()),
+            Err(DirectoryError::Damaged { .. })
+        ));
         fs::write(&identity, good)?;
         let other = Identity {
             node_id: 2,
             ..FRESH
         };
         let refused = DataDir::open(dir.path(), other);
-        assert!(matches!(refused, Err(DirectoryError::OtherNode { found: 1, .. })));
+        assert!(matches!(
+            refused,
+            Err(DirectoryError::OtherNode { found: 1, .. })
+        ));
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! The handle that the layers above hold.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,18 +8,11 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::checkpoint::{self, Progress, Signal, Writer};
-use super::disk::damage_marker;
-use super::durable::Record;
 use super::files::{self, failed};
 use super::frozen::Frozen;
-use super::keys::{Archive, Buckets, Keyspace, Live, Tree};
 use super::options::{Options, StoreMetrics};
 use super::recovery::{self, Paths};
-use super::scan::Chunk;
-use super::snapshot::{
-    SnapshotFile, SnapshotWriter, UNFINISHED, list_snapshots, read_snapshot, remove_others,
-    snapshot_path,
-};
+use super::snapshot::{SnapshotFile, list_snapshots};
 use super::state::State;
 use super::view::Result;
 use super::{StoreError, View};
@@ -147,7 +139,9 @@ impl Store {
                 let failed = (now.failures > failures)
                     .then(|| now.error.clone())
                     .flatten();
-                (now.index >= index, failed)
+                // Index 0 stands for the first entry and for none: then what is left to write tells.
+                let done = now.index >= index && (now.index > 0 || self.inner.is_settled());
+                (done, failed)
             };
             if done {
                 return Ok(());
@@ -245,6 +239,12 @@ impl Inner {
         true
     }
 
+    /// Whether nothing is left to write.
+    fn is_settled(&self) -> bool {
+        let state = self.state.lock();
+        !state.is_frozen() && !state.is_dirty()
+    }
+
     /// Freezes what there is, if that is possible now.
     pub fn freeze(&self) {
         let mut state = self.state.lock();
@@ -257,98 +257,6 @@ impl Inner {
         *self.job.lock() = Some(Arc::new(state.freeze()));
         self.wake.notify_all();
     }
-
-    fn write_snapshot(&self) -> Result<SnapshotFile> {
-        let dir = &self.paths.snapshots;
-        let (disk, header) = {
-            let writer = self.writer.lock();
-            let disk = writer.disk()?;
-            disk.begin_scan()?;
-            (disk, writer.header.clone())
-        };
-        let index = header.position.index;
-        let path = snapshot_path(dir, index);
-        let newest = list_snapshots(dir)?.into_iter().next();
-        if let Some(same) = newest.filter(|newest| newest.index == index) {
-            disk.end_scan();
-            return Ok(same);
-        }
-        let tmp = path.with_extension(UNFINISHED);
-        let written = (|| {
-            let mut snapshot = SnapshotWriter::create(&tmp, &header)?;
-            while let Some(chunk) = disk.next_chunk()? {
-                for record in parse(&chunk)? {
-                    snapshot.push(&record)?;
-                }
-            }
-            snapshot.finish()
-        })();
-        disk.end_scan();
-        let bytes = match written {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                files::remove_file(&tmp)?;
-                return disk.noting_damage(Err(error));
-            }
-        };
-        files::publish(&tmp, &path)?;
-        remove_others(dir, index)?;
-        Ok(SnapshotFile { path, index, bytes })
-    }
-
-    fn install_snapshot(&self, path: &Path) -> Result<SnapshotFile> {
-        let index = read_snapshot(path)?.header().position.index;
-        let bytes = fs::metadata(path).map_err(failed("read", path))?.len();
-        let mut snapshot = SnapshotFile {
-            path: path.to_owned(),
-            index,
-            bytes,
-        };
-        recovery::build(&self.paths, Some(&snapshot))?;
-        snapshot.path = snapshot_path(&self.paths.snapshots, index);
-        let near = snapshot.path.with_extension(UNFINISHED);
-        if snapshot.path != path {
-            files::sync_file(path)?;
-            files::move_file(path, &near)?;
-        }
-        let mut writer = self.writer.lock();
-        let mut state = self.state.lock();
-        // From here on only the snapshot counts, whatever happens.
-        files::mark(&damage_marker(&self.paths.checkpoint))?;
-        if snapshot.path != path {
-            files::publish(&near, &snapshot.path)?;
-        }
-        remove_others(&self.paths.snapshots, index)?;
-        state.close();
-        writer.disk = None;
-        let disk = Arc::new(recovery::swap(&self.paths)?);
-        writer.epoch += 1;
-        *state = State::new(disk.clone(), writer.epoch)?;
-        writer.header = state.header().clone();
-        let disk_bytes = disk.size()?;
-        writer.disk = Some(disk);
-        *self.job.lock() = None;
-        self.signal
-            .send_modify(|signal| signal.epoch = writer.epoch);
-        self.progress.send_modify(|progress| {
-            progress.index = index;
-            progress.error = None;
-            progress.disk_bytes = disk_bytes;
-        });
-        Ok(snapshot)
-    }
-}
-
-fn parse((tree, rows): &Chunk) -> Result<Vec<Record>> {
-    let parse = |(key, value): &(sled::IVec, sled::IVec)| match tree {
-        Tree::Live => Live::parse_value(value).map(Record::Live),
-        Tree::Archive => Archive::parse_value(value).map(Record::Archived),
-        _ => Ok(Record::Bucket(
-            Buckets::parse_key(key)?,
-            Buckets::parse_value(value)?,
-        )),
-    };
-    rows.iter().map(parse).collect()
 }
 
 /// The checkpoint thread; it ends with the last handle.

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+mod apply;
 mod blocks;
 mod check;
 mod checkpoint;
@@ -12,6 +13,7 @@ pub mod counts;
 pub mod directory;
 mod disk;
 pub mod durable;
+mod exchange;
 mod files;
 mod frozen;
 mod handle;

@@ -63,7 +63,10 @@ impl Task {
         }
         let timeout_ns = self.timeout_s.checked_mul(NS_PER_S)?;
         let at_ns = self.update_time_ns.checked_add(timeout_ns)?;
-        Some(Deadline { at_ns, seq: self.seq })
+        Some(Deadline {
+            at_ns,
+            seq: self.seq,
+        })
     }
 
     /// This row's share of the state hash (XXH3 over all fields).

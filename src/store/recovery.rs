@@ -68,6 +68,7 @@ pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
     files::remove_file(&paths.redo_tmp)?;
     files::remove_dir(&paths.new_checkpoint())?;
     let marked = exists(&damage_marker(&paths.checkpoint))?;
+    let is_new = !exists(&paths.checkpoint)? && list_snapshots(&paths.snapshots)?.is_empty();
     let why = if marked {
         StoreError::damaged("checkpoint", "so it was noted before")
     } else if !exists(&paths.checkpoint)? {
@@ -82,7 +83,11 @@ pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
     };
     let newest = newest_readable(paths)?;
     let index = newest.as_ref().map_or(0, |snapshot| snapshot.index);
-    tracing::warn!(reason = %why, snapshot = index, "the checkpoint is built from the newest snapshot");
+    if is_new {
+        tracing::debug!("an empty checkpoint is made");
+    } else {
+        tracing::warn!(reason = %why, snapshot = index, "the checkpoint is built from the newest snapshot");
+    }
     build(paths, newest.as_ref())?;
     swap(paths)
 }
@@ -130,9 +135,12 @@ fn check_last(paths: &Paths, disk: &Disk) -> Result<()> {
 }
 
 fn can_shrink(paths: &Paths, disk: &Disk) -> Result<bool> {
-    let held = disk.header()?.held_bytes.saturating_mul(BLOATED_TIMES);
-    let is_bloated = disk.size()? > held.max(BLOATED_BYTES);
-    Ok(is_bloated && !list_snapshots(&paths.snapshots)?.is_empty())
+    let bloated = is_bloated(disk.size()?, disk.header()?.held_bytes);
+    Ok(bloated && !list_snapshots(&paths.snapshots)?.is_empty())
+}
+
+fn is_bloated(disk_bytes: u64, held_bytes: u64) -> bool {
+    disk_bytes > BLOATED_BYTES && disk_bytes / BLOATED_TIMES > held_bytes
 }
 
 /// The newest snapshot that is whole. None if there is no snapshot at all.
@@ -286,5 +294,19 @@ impl<'a> Loader<'a> {
             piece.clear();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_bloated;
+
+    #[test]
+    fn bloated_is_large_and_mostly_empty() {
+        let mib = 1024 * 1024;
+        assert!(!is_bloated(256 * mib, 0));
+        assert!(is_bloated(257 * mib, 0));
+        assert!(is_bloated(1024 * mib, 255 * mib));
+        assert!(!is_bloated(1024 * mib, 256 * mib));
     }
 }

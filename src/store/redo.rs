@@ -139,7 +139,6 @@ fn parse(piece: &[u8]) -> Option<(Tree, Vec<ChangeRef<'_>>)> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -11,9 +11,9 @@ use super::frozen::Frozen;
 use super::keys::{Archive, Buckets, Deadlines, Live, StoredHeader};
 use super::layered::Layered;
 use super::lines::Lines;
-use super::record::{Bucket, Deadline, Header, Position, Task};
+use super::record::{Bucket, Deadline, Header, Task};
 use super::view::Result;
-use super::{Change, Changes, Ledger, StoreError, View, counts::Counts};
+use super::{Ledger, StoreError, View, counts::Counts};
 
 /// About what the parts of an overlay cost in memory.
 const LIVE_BYTES: usize = 450;
@@ -34,10 +34,10 @@ pub struct State {
     pub(super) buckets: Layered<u64, Bucket>,
     disk: Option<Arc<Disk>>,
     /// The row that was last read from the base: most changes name it.
-    last_read: RefCell<Option<Arc<Task>>>,
-    payload_bytes: usize,
-    held_bytes: u64,
-    in_entry: bool,
+    pub(super) last_read: RefCell<Option<Arc<Task>>>,
+    pub(super) payload_bytes: usize,
+    pub(super) held_bytes: u64,
+    pub(super) in_entry: bool,
     /// The header that is in the checkpoint, or on its way there.
     frozen_header: Header,
     frozen: bool,
@@ -89,6 +89,11 @@ impl State {
         self.header() != &self.frozen_header
     }
 
+    /// Whether frozen changes are under way to the checkpoint.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// Whether a freeze is possible now: between entries, and with no frozen changes under way.
     pub(super) fn can_freeze(&self) -> bool {
         !self.frozen && !self.in_entry && self.disk.is_some()
@@ -132,136 +137,6 @@ impl State {
     pub(super) fn disk(&self) -> Result<&Disk> {
         let closed = || StoreError::Checkpoint("it is being replaced".to_owned());
         self.disk.as_deref().ok_or_else(closed)
-    }
-
-    /// Makes sure that a change goes out from the row that is there.
-    fn check_row(&self, before: &Arc<Task>) -> Result<()> {
-        let same = |row: &Arc<Task>| Arc::ptr_eq(row, before) || row == before;
-        let recent = self.live.recent(&before.uuid);
-        let is_row = match recent {
-            Some(row) => row.is_some_and(same),
-            None => {
-                let read = self
-                    .last_read
-                    .borrow()
-                    .as_ref()
-                    .is_some_and(|row| Arc::ptr_eq(row, before));
-                read || self
-                    .disk()?
-                    .get::<Live>(&before.uuid)?
-                    .as_ref()
-                    .is_some_and(same)
-            }
-        };
-        if is_row {
-            return Ok(());
-        }
-        Err(StoreError::damaged(
-            "tasks",
-            format!("task {} is not the row to be changed", before.uuid),
-        ))
-    }
-
-    fn submit(&mut self, task: &Arc<Task>) -> Result<()> {
-        let there = match self.live.recent(&task.uuid) {
-            Some(row) => row.is_some(),
-            // Whoever submits has looked; looking again is for tests.
-            None => cfg!(debug_assertions) && self.live(task.uuid)?.is_some(),
-        };
-        if there {
-            return Err(StoreError::damaged(
-                "tasks",
-                format!("task {} exists already", task.uuid),
-            ));
-        }
-        self.payload_bytes += task.payload.len();
-        self.held_bytes += HELD_LIVE + task.payload.len() as u64;
-        self.live.insert(task.uuid, task.clone());
-        self.lines
-            .insert(&task.queue, &task.current_state, task.place(), task.uuid);
-        if let Some(deadline) = task.deadline() {
-            self.deadlines.insert(deadline, task.uuid);
-        }
-        Ok(())
-    }
-
-    fn replace(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
-        self.check_row(before)?;
-        self.forget_payload(|state| state.live.replace(after.uuid, after.clone()));
-        self.payload_bytes += after.payload.len();
-        let grown = self.held_bytes + after.payload.len() as u64;
-        self.held_bytes = grown.saturating_sub(before.payload.len() as u64);
-        let moved = before.current_state != after.current_state || before.place() != after.place();
-        if moved {
-            self.lines
-                .remove(&before.queue, &before.current_state, &before.place());
-            self.lines.insert(
-                &after.queue,
-                &after.current_state,
-                after.place(),
-                after.uuid,
-            );
-        }
-        if before.deadline() == after.deadline() {
-            return Ok(());
-        }
-        if let Some(deadline) = before.deadline() {
-            self.deadlines.remove(&deadline);
-        }
-        if let Some(deadline) = after.deadline() {
-            self.deadlines.insert(deadline, after.uuid);
-        }
-        Ok(())
-    }
-
-    fn archive(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
-        self.check_row(before)?;
-        self.forget_payload(|state| state.live.remove(&before.uuid));
-        let grown = self.held_bytes + HELD_ARCHIVED;
-        self.held_bytes = grown.saturating_sub(HELD_LIVE + before.payload.len() as u64);
-        self.lines
-            .remove(&before.queue, &before.current_state, &before.place());
-        if let Some(deadline) = before.deadline() {
-            self.deadlines.remove(&deadline);
-        }
-        if self.archive.recent(&after.uuid).flatten().is_some() {
-            return Err(StoreError::damaged(
-                "archive",
-                format!("task {} is archived already", after.uuid),
-            ));
-        }
-        self.archive.insert(after.uuid, after.clone());
-        Ok(())
-    }
-
-    fn expire(&mut self, index: u64, bucket: &Bucket) -> Result<()> {
-        let there = self
-            .buckets
-            .get(&index, &Rows::<Buckets>::of(self.disk()?))?;
-        if there.as_ref() != Some(bucket) {
-            return Err(StoreError::damaged(
-                "buckets",
-                format!("bucket {index} is not the one to be forgotten"),
-            ));
-        }
-        self.buckets.remove(&index);
-        for uuid in &bucket.uuids {
-            if cfg!(debug_assertions) && self.archived(*uuid)?.is_none() {
-                return Err(StoreError::damaged(
-                    "archive",
-                    format!("task {uuid} of bucket {index} is not there"),
-                ));
-            }
-            self.archive.remove(uuid);
-        }
-        let held = HELD_ARCHIVED * bucket.uuids.len() as u64;
-        self.held_bytes = self.held_bytes.saturating_sub(held);
-        Ok(())
-    }
-
-    fn forget_payload(&mut self, change: impl FnOnce(&mut Self) -> Option<Arc<Task>>) {
-        let old = change(self).map_or(0, |old| old.payload.len());
-        self.payload_bytes = self.payload_bytes.saturating_sub(old);
     }
 }
 
@@ -317,34 +192,5 @@ impl View for State {
 
     fn header(&self) -> &Header {
         self.ledger.header()
-    }
-}
-
-impl Changes for State {
-    fn begin_entry(&mut self, now_ns: i64) -> i64 {
-        self.in_entry = true;
-        self.ledger.begin_entry(now_ns)
-    }
-
-    fn record(&mut self, change: Change) -> Result<()> {
-        match &change {
-            Change::Submit(task) => self.submit(task)?,
-            Change::Replace { before, after } | Change::TimeOut { before, after } => {
-                self.replace(before, after)?;
-            }
-            Change::Complete { before, after } | Change::Cancel { before, after } => {
-                self.archive(before, after)?;
-            }
-            Change::Expire { index, bucket } => self.expire(*index, bucket)?,
-        }
-        self.ledger.absorb(&change)
-    }
-
-    fn end_entry(&mut self, position: Position) -> Result<()> {
-        if let Some((index, bucket)) = self.ledger.end_entry(position)? {
-            self.buckets.insert(index, bucket);
-        }
-        self.in_entry = false;
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::harness::{Harness, copy_dir};
+use crate::store::keys::Tree;
 use crate::store::{Changes, Options, Store, StoreError, View};
 
 /// Overwrites half of a file.
@@ -84,6 +85,24 @@ fn a_noted_damage_is_believed() {
 }
 
 #[test]
+fn a_swap_that_was_cut_short_is_made_again() {
+    let mut harness = Harness::new();
+    harness.grow_much(1, 100);
+    let snapshot = harness.store().write_snapshot(true).unwrap();
+    harness.grow_much(2, 20);
+    harness.checkpoint();
+    harness.close();
+    let [checkpoint, new, marker] =
+        ["", ".new", ".damaged"].map(|end| harness.path().join(format!("checkpoint{end}")));
+    std::fs::write(&marker, b"").unwrap();
+    std::fs::rename(&checkpoint, &new).unwrap();
+    harness.reopen();
+    assert_eq!(harness.index(), snapshot.index);
+    assert!(!marker.exists() && !new.exists());
+    harness.log.check(harness.store());
+}
+
+#[test]
 fn where_all_snapshots_are_damaged_too_it_says_so() {
     let mut harness = Harness::new();
     harness.grow_much(1, 100);
@@ -108,7 +127,7 @@ fn two_processes_cannot_hold_it() {
 }
 
 #[test]
-fn a_checkpoint_waits_for_the_log() {
+fn a_checkpoint_waits_for_thelog() {
     let mut harness = Harness::new();
     let (log, durable_index) = watch::channel(0);
     harness.options.durable_index = Some(durable_index);
@@ -166,4 +185,43 @@ fn nothing_is_frozen_in_the_middle_of_an_entry() {
     assert!(
         harness.store().metrics().checkpoint_running || harness.store().metrics().checkpoints == 1
     );
+}
+
+#[test]
+fn damage_met_while_running_is_remembered() {
+    let mut harness = Harness::new();
+    harness.grow_much(1, 100);
+    harness.checkpoint();
+    let task = harness.log.model.live_tasks().next().unwrap().clone();
+    let disk = harness.store().inner.writer.lock().disk().unwrap();
+    let broken: &[u8] = &[1, 2, 3];
+    disk.apply(Tree::Live, &[(task.uuid.as_bytes(), Some(broken))])
+        .unwrap();
+    drop(disk);
+    let error = harness.store().lock().live(task.uuid).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    harness.reopen();
+    assert_eq!(harness.index(), 0);
+    harness.log.check(harness.store());
+}
+
+#[test]
+fn a_snapshot_ends_the_wait_for_thelog() {
+    let mut other = Harness::new();
+    other.grow_much(1, 100);
+    let snapshot = other.store().write_snapshot(true).unwrap();
+    let mut harness = Harness::new();
+    let (log, durable_index) = watch::channel(0);
+    harness.options.durable_index = Some(durable_index);
+    harness.reopen();
+    harness.grow_much(2, 10);
+    harness.freeze();
+    std::thread::sleep(Duration::from_millis(20));
+    harness.store().install_snapshot(&snapshot.path).unwrap();
+    log.send_replace(200);
+    other.log.check(harness.store());
+    other.log.grow(&[]).apply(&mut *harness.store().lock());
+    harness.checkpoint();
+    assert_eq!(harness.store().checkpoint_index(), 101);
+    other.log.check(harness.store());
 }

@@ -1,0 +1,116 @@
+//! Snapshots of a running store: written beside its checkpoints, and taken in its state's place.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::View;
+use super::disk::damage_marker;
+use super::durable::Record;
+use super::files::{self, failed};
+use super::handle::Inner;
+use super::keys::{Archive, Buckets, Keyspace, Live, Tree};
+use super::recovery;
+use super::scan::Chunk;
+use super::snapshot::{
+    SnapshotFile, SnapshotWriter, UNFINISHED, list_snapshots, read_snapshot, remove_others,
+    snapshot_path,
+};
+use super::state::State;
+use super::view::Result;
+
+impl Inner {
+    /// Writes the last finished checkpoint.
+    pub fn write_snapshot(&self) -> Result<SnapshotFile> {
+        let dir = &self.paths.snapshots;
+        let (disk, header) = {
+            let writer = self.writer.lock();
+            let disk = writer.disk()?;
+            disk.begin_scan()?;
+            (disk, writer.header.clone())
+        };
+        let index = header.position.index;
+        let path = snapshot_path(dir, index);
+        let newest = list_snapshots(dir)?.into_iter().next();
+        if let Some(same) = newest.filter(|newest| newest.index == index) {
+            disk.end_scan();
+            return Ok(same);
+        }
+        let tmp = path.with_extension(UNFINISHED);
+        let written = (|| {
+            let mut snapshot = SnapshotWriter::create(&tmp, &header)?;
+            while let Some(chunk) = disk.next_chunk()? {
+                for record in parse(&chunk)? {
+                    snapshot.push(&record)?;
+                }
+            }
+            snapshot.finish()
+        })();
+        disk.end_scan();
+        let bytes = match written {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                files::remove_file(&tmp)?;
+                return disk.noting_damage(Err(error));
+            }
+        };
+        files::publish(&tmp, &path)?;
+        remove_others(dir, index)?;
+        Ok(SnapshotFile { path, index, bytes })
+    }
+
+    /// Replaces the whole state.
+    pub fn install_snapshot(&self, path: &Path) -> Result<SnapshotFile> {
+        let index = read_snapshot(path)?.header().position.index;
+        let bytes = fs::metadata(path).map_err(failed("read", path))?.len();
+        let mut snapshot = SnapshotFile {
+            path: path.to_owned(),
+            index,
+            bytes,
+        };
+        recovery::build(&self.paths, Some(&snapshot))?;
+        snapshot.path = snapshot_path(&self.paths.snapshots, index);
+        let near = snapshot.path.with_extension(UNFINISHED);
+        if snapshot.path != path {
+            files::sync_file(path)?;
+            files::move_file(path, &near)?;
+        }
+        let mut writer = self.writer.lock();
+        let mut state = self.state.lock();
+        // From here on only the snapshot counts, whatever happens.
+        files::mark(&damage_marker(&self.paths.checkpoint))?;
+        if snapshot.path != path {
+            files::publish(&near, &snapshot.path)?;
+        }
+        remove_others(&self.paths.snapshots, index)?;
+        state.close();
+        writer.disk = None;
+        let disk = Arc::new(recovery::swap(&self.paths)?);
+        writer.epoch += 1;
+        *state = State::new(disk.clone(), writer.epoch)?;
+        writer.header = state.header().clone();
+        let disk_bytes = disk.size()?;
+        writer.disk = Some(disk);
+        *self.job.lock() = None;
+        self.signal
+            .send_modify(|signal| signal.epoch = writer.epoch);
+        self.progress.send_modify(|progress| {
+            progress.index = index;
+            progress.error = None;
+            progress.disk_bytes = disk_bytes;
+        });
+        Ok(snapshot)
+    }
+}
+
+fn parse((tree, rows): &Chunk) -> Result<Vec<Record>> {
+    let parse = |(key, value): &(sled::IVec, sled::IVec)| match tree {
+        Tree::Live => Live::parse_value(value).map(Record::Live),
+        Tree::Archive => Archive::parse_value(value).map(Record::Archived),
+        _ => Ok(Record::Bucket(
+            Buckets::parse_key(key)?,
+            Buckets::parse_value(value)?,
+        )),
+    };
+    rows.iter().map(parse).collect()
+}
