@@ -214,7 +214,7 @@ async fn an_impossible_next_task_completes_nothing() {
 }
 
 #[tokio::test]
-async fn what_comes_later_is_refused_and_not_ignored() {
+async fn calls_that_come_later_are_refused() {
     let server = Server::start().await;
     let mut api = server.api().await;
     let mut client = api.client.clone();
@@ -244,6 +244,13 @@ async fn what_comes_later_is_refused_and_not_ignored() {
     for answer in later {
         assert_eq!(code(&answer), Code::Unimplemented);
     }
+    assert_eq!(api.queues().await.unwrap(), (vec![], 0));
+}
+
+#[tokio::test]
+async fn fields_that_come_later_are_refused_and_not_ignored() {
+    let server = Server::start().await;
+    let mut api = server.api().await;
     let metadata = [("key".to_owned(), "value".to_owned())].into();
     let submits = [
         (

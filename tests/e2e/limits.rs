@@ -3,7 +3,9 @@
 use corndogs::proto::v1alpha1::*;
 use tonic::{Code, Status};
 
-use crate::bad_requests::{MIB, bad_claims, bad_names, bad_submits, bad_uuids, submit};
+use crate::bad_requests::{
+    MIB, bad_claims, bad_names, bad_submits, bad_updates, bad_uuids, submit,
+};
 use crate::common::{Api, Server, Tries, code, names};
 
 /// No error repeats a long input.
@@ -88,67 +90,6 @@ async fn bad_acts(api: &mut Api, task: &Task) -> Vec<Refused> {
     refused
 }
 
-async fn bad_updates(api: &mut Api, task: &Task) -> Vec<Refused> {
-    let update = || UpdateTaskRequest {
-        uuid: task.uuid.clone(),
-        queue: "q".into(),
-        current_state: task.current_state.clone(),
-        ..Default::default()
-    };
-    let mut bad = Vec::new();
-    for (name, limit) in bad_names() {
-        bad.push((
-            UpdateTaskRequest {
-                current_state: name.clone(),
-                ..update()
-            },
-            "current_state",
-            limit,
-        ));
-        bad.push((
-            UpdateTaskRequest {
-                new_state: name.clone(),
-                ..update()
-            },
-            "new_state",
-            limit,
-        ));
-        bad.push((
-            UpdateTaskRequest {
-                auto_target_state: name,
-                ..update()
-            },
-            "auto_target_state",
-            limit,
-        ));
-    }
-    bad.push((
-        UpdateTaskRequest {
-            new_state: "s".repeat(250),
-            ..update()
-        },
-        "auto_target_state",
-        "255",
-    ));
-    bad.push((
-        UpdateTaskRequest {
-            payload: vec![0; MIB + 1].into(),
-            ..update()
-        },
-        "payload",
-        "1048576",
-    ));
-    let mut refused = Vec::new();
-    for (request, field, limit) in bad {
-        refused.push(Refused(
-            api.update(request).await.map(drop),
-            field.to_owned(),
-            limit,
-        ));
-    }
-    refused
-}
-
 #[tokio::test]
 async fn refusals_name_field_and_limit_and_change_nothing() {
     let server = Server::start().await;
@@ -162,7 +103,10 @@ async fn refusals_name_field_and_limit_and_change_nothing() {
         .unwrap();
     let counts = api.all_counts().await.unwrap();
     let mut refused = bad_acts(&mut api, &task).await;
-    refused.extend(bad_updates(&mut api, &task).await);
+    for (request, field, limit) in bad_updates(&task) {
+        let answer = api.update(request).await.map(drop);
+        refused.push(Refused(answer, field.to_owned(), limit));
+    }
     for (request, field, limit) in bad_submits() {
         refused.push(Refused(
             api.submit(request.clone()).await.map(drop),
