@@ -2,13 +2,13 @@
 //!
 //! Needs strace, which lets system calls fail.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use corndogs::proto::v1alpha1::*;
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::common::{Api, PATIENCE, Random, Server, code, until};
+use crate::common::{Api, PATIENCE, Random, Server, code, metric, until};
 use crate::operations::health;
 
 fn strace_works() -> bool {
@@ -120,5 +120,75 @@ async fn a_failed_sync_ends_writing_for_good() {
         api.queues().await.unwrap().1,
         acknowledged.len() as i64 + doubtful
     );
+    api.assert_serves().await;
+}
+
+/// Lets these calls of a running server fail from now on.
+async fn attach(server: &Server, calls: &str) -> Child {
+    let (pid, inject) = (
+        server.pid().to_string(),
+        format!("inject={calls}:error=EIO"),
+    );
+    let mut strace = Command::new("strace");
+    strace.args([
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        &format!("trace={calls}"),
+        "-e",
+        &inject,
+        "-p",
+        &pid,
+    ]);
+    let strace = strace.stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{pid}/status");
+    let is_traced = || {
+        std::fs::read_to_string(&status)
+            .unwrap()
+            .contains(&format!("TracerPid:\t{}", strace.id()))
+    };
+    until("strace to attach", async || is_traced().then_some(())).await;
+    strace
+}
+
+/// The log goes on, so nothing is lost; but no checkpoint may count as written that was not synced.
+#[tokio::test]
+async fn a_checkpoint_that_cannot_be_synced_loses_nothing() {
+    if !strace_works() {
+        return;
+    }
+    let mut random = Random::seeded("failing checkpoint");
+    let mut server = Server::start_with(|setup| setup.arg("--snapshot-every", "50")).await;
+    let mut api = server.api().await;
+    let mut strace = attach(&server, "fsync,sync_file_range,msync").await;
+    let mut acknowledged = Vec::new();
+    let http = server.http;
+    let failures = async || metric(http, "corndogs_checkpoint_failures").await;
+    let patience = std::time::Instant::now() + PATIENCE;
+    while failures().await == 0.0 && server.readyz().await.0 == 200 {
+        assert!(
+            std::time::Instant::now() < patience,
+            "no checkpoint was tried in {PATIENCE:?}"
+        );
+        for _ in 0..20 {
+            let uuid = random.uuid();
+            match api.submit(submit(uuid.clone())).await {
+                Ok(_) => acknowledged.push(uuid),
+                Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status}"),
+            }
+        }
+    }
+    server.kill();
+    strace.wait().unwrap();
+    let server = server.restart().await;
+    let mut api = server.api().await;
+    assert!(acknowledged.len() >= 20);
+    for uuid in &acknowledged {
+        assert!(
+            api.get(uuid).await.unwrap().is_some(),
+            "{uuid} was acknowledged and is lost"
+        );
+    }
     api.assert_serves().await;
 }
