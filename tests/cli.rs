@@ -146,6 +146,7 @@ fn a_failure_says_where_and_what() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table.
 fn fields_arrive() {
     let ran = run(
         "submit-task --format json -q q --current-state a --auto-target-state b --timeout 1m \

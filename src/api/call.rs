@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram, counter, histogram};
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::clock;
 
@@ -40,8 +40,7 @@ impl Call {
         work: impl Future<Output = Result<T, Status>>,
     ) -> Result<Response<T>, Status> {
         let started = clock::monotonic();
-        let request_id = metadata.get("x-request-id").and_then(|id| id.to_str().ok());
-        let span = tracing::debug_span!("call", method = self.method, request_id);
+        let span = span(self.method, metadata);
         let result = within(deadline(metadata), work)
             .instrument(span.clone())
             .await;
@@ -55,6 +54,16 @@ impl Call {
         }
         result.map(Response::new)
     }
+}
+
+/// The call's span, at `debug`. Its request id is the client's `x-request-id`, or a new one.
+fn span(method: &'static str, metadata: &MetadataMap) -> Span {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return Span::none();
+    }
+    let given = metadata.get("x-request-id").and_then(|id| id.to_str().ok());
+    let request_id = given.map_or_else(|| clock::random_uuid().to_string(), str::to_owned);
+    tracing::debug_span!("call", method, request_id)
 }
 
 async fn within<T>(

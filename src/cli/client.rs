@@ -54,26 +54,12 @@ pub struct ChangingClient {
 impl Client {
     /// `HOST:PORT` of the server.
     pub fn target(&self) -> Result<String, Failure> {
-        let variable = std::env::var(VARIABLE)
-            .ok()
-            .filter(|value| !value.is_empty());
-        target(self.address.as_deref(), variable.as_deref(), self.port).map_err(Failure::Usage)
+        resolve(self.address.as_deref(), self.port)
     }
 
     /// A connection to the server.
     pub async fn connect(&self) -> Result<Channel, Failure> {
-        let target = self.target()?;
-        let failed = |reason: &dyn std::fmt::Display| {
-            Failure::Failed(format!("cannot connect to {target}: {reason}"))
-        };
-        let endpoint = Endpoint::from_shared(format!("http://{target}"))
-            .map_err(|error| failed(&causes(&error)))?
-            .tcp_nodelay(true);
-        match tokio::time::timeout(self.deadline, endpoint.connect()).await {
-            Ok(Ok(channel)) => Ok(channel),
-            Ok(Err(error)) => Err(failed(&causes(&error))),
-            Err(_) => Err(failed(&format!("nothing within {:?}", self.deadline))),
-        }
+        connect(&self.target()?, self.deadline).await
     }
 
     /// One call that changes nothing.
@@ -144,8 +130,32 @@ impl ChangingClient {
     }
 }
 
-fn service(channel: Channel) -> Service {
+/// A connection to `HOST:PORT`, made within the limit.
+pub async fn connect(target: &str, limit: Duration) -> Result<Channel, Failure> {
+    let failed = |reason: &dyn std::fmt::Display| {
+        Failure::Failed(format!("cannot connect to {target}: {reason}"))
+    };
+    let endpoint = Endpoint::from_shared(format!("http://{target}"))
+        .map_err(|error| failed(&causes(&error)))?
+        .tcp_nodelay(true);
+    match tokio::time::timeout(limit, endpoint.connect()).await {
+        Ok(Ok(channel)) => Ok(channel),
+        Ok(Err(error)) => Err(failed(&causes(&error))),
+        Err(_) => Err(failed(&format!("nothing within {limit:?}"))),
+    }
+}
+
+/// The service over a connection.
+pub fn service(channel: Channel) -> Service {
     CorndogsServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE)
+}
+
+/// The server's `HOST:PORT` by the flags, else by the variable, else by the defaults.
+pub fn resolve(address: Option<&str>, port: Option<u16>) -> Result<String, Failure> {
+    let variable = std::env::var(VARIABLE)
+        .ok()
+        .filter(|value| !value.is_empty());
+    target(address, variable.as_deref(), port).map_err(Failure::Usage)
 }
 
 /// The address that flags, variable and defaults make.
@@ -172,7 +182,8 @@ fn target(flag: Option<&str>, variable: Option<&str>, port: Option<u16>) -> Resu
     }
 }
 
-fn deadline(text: &str) -> Result<Duration, String> {
+/// A duration to wait for an answer.
+pub fn deadline(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("must be more than 0".to_owned()),
         some => Ok(some),
@@ -189,7 +200,7 @@ fn idempotency_key(text: &str) -> Result<MetadataValue<Ascii>, String> {
 }
 
 /// The code by its name in gRPC, then what the server says.
-fn refusal(status: &Status) -> String {
+pub fn refusal(status: &Status) -> String {
     let mut text = String::new();
     for c in format!("{:?}", status.code()).chars() {
         if c.is_uppercase() && !text.is_empty() {

@@ -4,6 +4,7 @@
 mod answer;
 mod backup;
 mod batch;
+mod bench;
 mod client;
 mod cluster;
 mod counts;
@@ -60,6 +61,7 @@ enum Command {
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Bench(Box<bench::Bench>),
 }
 
 /// Runs the command that the process was started with.
@@ -71,6 +73,9 @@ pub fn main() -> ExitCode {
         Ok(Cli {
             command: Command::Restore(restore),
         }) => report(restore.run()),
+        Ok(Cli {
+            command: Command::Bench(bench),
+        }) => report(bench.run()),
         Ok(Cli { command }) => report(ask(command)),
         Err(error) => {
             // A closed stdout or stderr is nobody to tell.
@@ -108,7 +113,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::CompleteTasks(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
-            Command::Run(_) | Command::Restore(_) => {
+            Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {
                 Err(Failure::Failed("not a client command".to_owned()))
             }
         }

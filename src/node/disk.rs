@@ -1,4 +1,4 @@
-//! Watches the free space, so that a disk that fills refuses writes before it breaks them.
+//! Watches the disk, so that one that fills refuses writes before it breaks them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,24 +12,33 @@ const RESERVE_BYTES: u64 = 64 << 20;
 /// On a small disk the reserve is this share of it.
 const RESERVE_SHARE: u64 = 16;
 
-/// Refuses writes while there is little space, and takes them again when there is more.
+/// Refuses writes while there is little space or no way to write, and takes them again afterwards.
 pub async fn watch(node: Node, data_dir: PathBuf) {
     loop {
         let was_low = matches!(node.health.get(), Health::ReadOnly(_));
-        let low = little_space(&data_dir, was_low);
+        let low = little_space(&data_dir, was_low).or_else(|| stuck(&node));
         match (low, was_low) {
             (Some(why), false) if node.health.is_ready() => {
                 tracing::error!("{why}");
                 node.health.set(Health::ReadOnly(why));
             }
             (None, true) => {
-                tracing::info!("there is disk space again: writes are taken");
+                tracing::info!("the disk has room again: writes are taken");
                 node.health.set(Health::Ready);
             }
             _ => {}
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+/// What to tell if checkpoints fail and memory has no room for more changes: what is proposed
+/// now would wait for who knows how long.
+fn stuck(node: &Node) -> Option<String> {
+    let why = node.store().health().filter(|_| !node.store().room())?;
+    Some(format!(
+        "checkpoints can't be written: {why}; writes are refused until they can"
+    ))
 }
 
 /// What to tell if less than the reserve is left. Twice the reserve ends it, so that it doesn't flicker.

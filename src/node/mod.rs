@@ -1,7 +1,7 @@
 //! A node: takes commands and queries, and sees to it that answers are true.
 //!
-//! Writes go through the [`proposer`] into the log, reads wait until the state is
-//! fresh ([`reader`]), and the [`sweep`] proposes what time brings.
+//! Writes go through the `proposer` into the log, reads wait until the state is
+//! fresh (`reader`), and the `sweep` proposes what time brings.
 
 use std::sync::Arc;
 use std::time::Duration;

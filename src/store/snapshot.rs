@@ -1,6 +1,6 @@
 //! Snapshot files: the whole state at one position, without indexes and counts, which follow from it.
 //!
-//! Framed as [`super::blocks`] says. The first block is the header, the last one the
+//! Framed as `blocks` says. The first block is the header, the last one the
 //! trailer; those between hold records one behind the other, each as a varint length
 //! and a protobuf message of that length, as in `durable/v1/snapshot.proto`: live
 //! tasks, then archived ones, then buckets, each in key order.

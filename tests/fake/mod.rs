@@ -1,5 +1,7 @@
 //! A server that answers from what it is asked, for tests of the command line.
 
+pub mod queues;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
@@ -115,6 +117,7 @@ impl CorndogsService for Fake {
         if let Some(key) = key {
             task.worker = key.to_str().unwrap().to_owned();
         }
+        queues::submit(&task);
         Ok(Response::new(SubmitTaskResponse { task: Some(task) }))
     }
 
@@ -134,9 +137,9 @@ impl CorndogsService for Fake {
         &self,
         request: Request<GetNextTaskRequest>,
     ) -> Answer<GetNextTaskResponse> {
-        Ok(Response::new(GetNextTaskResponse {
-            task: claimed(request.get_ref()),
-        }))
+        let kept = queues::claim(&request.get_ref().queue);
+        let task = kept.unwrap_or_else(|| claimed(request.get_ref()));
+        Ok(Response::new(GetNextTaskResponse { task }))
     }
 
     async fn update_task(&self, request: Request<UpdateTaskRequest>) -> Answer<UpdateTaskResponse> {
