@@ -9,6 +9,8 @@ use corndogs::proto::v1alpha1::*;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use super::PATIENCE;
+
 pub type Client = CorndogsServiceClient<Channel>;
 pub type Tries<T> = Result<T, Status>;
 
@@ -168,7 +170,9 @@ impl Api {
 
 fn endpoint(address: SocketAddr) -> Endpoint {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    // A call that is never answered fails its test instead of holding it up.
     endpoint
+        .timeout(PATIENCE)
         .connect_timeout(Duration::from_secs(10))
         .tcp_nodelay(true)
 }
