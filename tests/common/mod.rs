@@ -83,12 +83,19 @@ impl Setup {
         command
     }
 
-    /// Runs a server that is expected not to start: its exit code, and its stderr.
+    /// Runs a server that must not start: its exit code, and its stderr.
     pub fn refused(&self) -> (Option<i32>, String) {
         let home = tempfile::tempdir().unwrap();
         let mut server = Server::spawn(self.clone(), home, ports());
-        let status = server.wait();
-        (status.code(), server.stderr())
+        while server.is_running() {
+            assert!(
+                !web::is_ready(server.http),
+                "it was not refused:\n{}",
+                server.stderr()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        (server.wait().code(), server.stderr())
     }
 
     pub async fn start(self) -> Server {

@@ -1,7 +1,7 @@
 //! HTTP/1.1 by hand: a GET, and a look into the metrics.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -31,6 +31,19 @@ pub async fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, Strin
         .nth(1)
         .and_then(|status| status.parse().ok());
     Ok((status.ok_or(io::ErrorKind::InvalidData)?, body.to_owned()))
+}
+
+/// Whether `/readyz` answers with 200; for tests that are not async.
+pub fn is_ready(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok::<_, io::Error>(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"))
 }
 
 /// All samples of `/metrics` by name and labels, as written.
