@@ -95,7 +95,7 @@ impl Setup {
             );
             std::thread::sleep(Duration::from_millis(10));
         }
-        (server.wait().code(), server.stderr())
+        (server.child.wait().unwrap().code(), server.stderr())
     }
 
     pub async fn start(self) -> Server {
@@ -220,19 +220,19 @@ impl Server {
     }
 
     /// SIGTERM, and the exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    pub async fn stop(&mut self) -> Option<i32> {
         self.signal(Signal::TERM);
-        self.wait().code()
+        self.wait().await.code()
     }
 
-    /// Waits for its end.
-    pub fn wait(&mut self) -> ExitStatus {
+    /// Waits for its end, without blocking the clients of this test: they have to hang up.
+    pub async fn wait(&mut self) -> ExitStatus {
         let patience = Instant::now() + PATIENCE;
         while Instant::now() < patience {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("still running after {PATIENCE:?}:\n{}", self.stderr());
     }

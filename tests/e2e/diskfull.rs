@@ -218,7 +218,7 @@ async fn stopped_while_full() {
     let mut server = Setup::at(&disk.data_dir()).start().await;
     let pause = || Duration::from_millis(if disk.free() < SLOWLY_BELOW { 10 } else { 0 });
     let (acknowledged, _) = fill(server.api().await, 16 << 10, pause).await;
-    server.stop();
+    server.stop().await;
     disk.grow();
     let server = server.restart().await;
     assert_all_there(&mut server.api().await, &acknowledged).await;

@@ -155,7 +155,7 @@ async fn metrics_count_tasks_and_survive_restarts() {
     for ends in ["before", "kill", "stop"] {
         match ends {
             "kill" => server.kill(),
-            "stop" => assert_eq!(server.stop(), Some(0)),
+            "stop" => assert_eq!(server.stop().await, Some(0)),
             _ => {}
         }
         if ends != "before" {

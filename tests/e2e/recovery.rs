@@ -120,7 +120,7 @@ async fn a_checkpoint_that_is_gone_or_damaged_is_made_again() {
         let now = look(&mut server.api().await, &uuids).await;
         assert!(now == seen, "not the same after: {damage}");
         // The way down that writes a checkpoint, so that the next round has one to lose.
-        assert_eq!(server.stop(), Some(0));
+        assert_eq!(server.stop().await, Some(0));
     }
 }
 

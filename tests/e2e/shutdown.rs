@@ -47,7 +47,7 @@ async fn under_load_nothing_is_lost() {
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(server.stop(), Some(0), "{}", server.stderr());
+    assert_eq!(server.stop().await, Some(0), "{}", server.stderr());
     let clients = join_all(clients).await;
     let server = server.restart().await;
     let mut api = server.api().await;
@@ -109,7 +109,7 @@ async fn a_call_that_has_begun_is_answered() {
         "{submitted:?}"
     );
     assert!(finish(answer).await.unwrap().code.is_some());
-    assert_eq!(server.wait().code(), Some(0), "{}", server.stderr());
+    assert_eq!(server.wait().await.code(), Some(0), "{}", server.stderr());
 
     let server = server.restart().await;
     let live = server.api().await.queues().await.unwrap().1;
@@ -134,7 +134,7 @@ async fn idle_and_half_open_connections_hold_nothing_up() {
     let _silent = TcpStream::connect(server.http).await.unwrap();
     let wire = Wire::connect(server.grpc).await;
     let _never_finished = wire.open(&path("SubmitTask"), &[]).await.unwrap();
-    assert_eq!(server.stop(), Some(0), "{}", server.stderr());
+    assert_eq!(server.stop().await, Some(0), "{}", server.stderr());
     let server = server.restart().await;
     assert_eq!(server.api().await.queues().await.unwrap().1, 1);
 }
@@ -144,5 +144,5 @@ async fn sigint_ends_it_too() {
     let mut server = Server::start().await;
     server.api().await.submit(submit("")).await.unwrap();
     server.signal(Signal::INT);
-    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.wait().await.code(), Some(0));
 }
