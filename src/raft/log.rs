@@ -54,7 +54,7 @@ impl Types for LogTypes {
 enum Flushed {
     Append {
         last_index: u64,
-        callback: IOFlushed<TypeConfig>,
+        callback: Waiting,
         durable: Arc<watch::Sender<u64>>,
         asked_at: Duration,
     },
@@ -75,10 +75,33 @@ impl Callback for Flushed {
                 if result.is_ok() {
                     durable.send_replace(last_index);
                 }
-                callback.io_completed(result);
+                callback.answer(result);
             }
             // A receiver that is gone has stopped waiting: nobody is left to tell.
             Self::Other(waiting) => drop(waiting.send(result)),
+        }
+    }
+}
+
+/// Why nothing is written after a failed write: the log says "closed channel" of itself.
+const STOPPED: &str = "the log has stopped writing: the disk is full or failing";
+
+/// Raft, waiting for an append. A log whose writes have failed drops what still waits
+/// without a word: raft has to hear of it, or it waits for ever.
+struct Waiting(Option<IOFlushed<TypeConfig>>);
+
+impl Waiting {
+    fn answer(mut self, result: Result<(), io::Error>) {
+        if let Some(callback) = self.0.take() {
+            callback.io_completed(result);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(callback) = self.0.take() {
+            callback.io_completed(Err(io::Error::other(STOPPED)));
         }
     }
 }
@@ -300,14 +323,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             (StoredLogId(entry.log_id), StoredPayload::of(&entry.payload))
         });
         let mut log = self.log.lock();
-        log.append(records)?;
+        let stopped = |error| io::Error::other(format!("{STOPPED}: {error}"));
+        log.append(records).map_err(stopped)?;
         let flushed = Flushed::Append {
             last_index,
-            callback,
+            callback: Waiting(Some(callback)),
             durable: self.durable.clone(),
             asked_at: clock::monotonic(),
         };
-        log.flush(true, Some(flushed))
+        log.flush(true, Some(flushed)).map_err(stopped)
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {

@@ -1,0 +1,188 @@
+//! The generated client, with answers unpacked.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use corndogs::proto::v1alpha1::corndogs_service_client::CorndogsServiceClient;
+use corndogs::proto::v1alpha1::*;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use super::PATIENCE;
+
+pub type Client = CorndogsServiceClient<Channel>;
+pub type Tries<T> = Result<T, Status>;
+
+/// What the server may send: the largest message with room to spare.
+const MAX_ANSWER: usize = 32 << 20;
+
+/// A connection to a server.
+#[derive(Clone)]
+pub struct Api {
+    pub client: Client,
+}
+
+/// The code of an answer.
+pub fn code<T>(answer: &Tries<T>) -> Code {
+    answer.as_ref().err().map_or(Code::Ok, Status::code)
+}
+
+/// Whether the error's text holds all of the words.
+pub fn names(status: &Status, words: &[&str]) -> bool {
+    words.iter().all(|word| status.message().contains(word))
+}
+
+impl Api {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self {
+            client: Client::new(endpoint(address).connect().await.unwrap())
+                .max_decoding_message_size(MAX_ANSWER),
+        }
+    }
+
+    /// Dials at the first call, and again after each loss of the connection.
+    pub fn lazy(address: SocketAddr) -> Self {
+        Self {
+            client: Client::new(endpoint(address).connect_lazy())
+                .max_decoding_message_size(MAX_ANSWER),
+        }
+    }
+
+    pub async fn submit(&mut self, request: SubmitTaskRequest) -> Tries<Task> {
+        let answer = self.client.submit_task(request).await?.into_inner();
+        Ok(answer.task.expect("a submit answers with a task"))
+    }
+
+    pub async fn get(&mut self, uuid: &str) -> Tries<Option<Task>> {
+        let request = GetTaskStateByIdRequest {
+            uuid: uuid.into(),
+            queue: String::new(),
+        };
+        Ok(self
+            .client
+            .get_task_state_by_id(request)
+            .await?
+            .into_inner()
+            .task)
+    }
+
+    pub async fn claim(&mut self, request: GetNextTaskRequest) -> Tries<Option<Task>> {
+        Ok(self.client.get_next_task(request).await?.into_inner().task)
+    }
+
+    pub async fn update(&mut self, request: UpdateTaskRequest) -> Tries<Option<Task>> {
+        Ok(self.client.update_task(request).await?.into_inner().task)
+    }
+
+    pub async fn complete(&mut self, request: CompleteTaskRequest) -> Tries<Option<Task>> {
+        Ok(self.client.complete_task(request).await?.into_inner().task)
+    }
+
+    /// Both tasks that a completion answers with.
+    pub async fn complete_next(
+        &mut self,
+        request: CompleteTaskRequest,
+    ) -> Tries<(Option<Task>, Option<Task>)> {
+        let answer = self.client.complete_task(request).await?.into_inner();
+        Ok((answer.task, answer.next_task))
+    }
+
+    pub async fn cancel(&mut self, request: CancelTaskRequest) -> Tries<Option<Task>> {
+        Ok(self.client.cancel_task(request).await?.into_inner().task)
+    }
+
+    pub async fn clean_up(&mut self, at_time: i64, queue: &str) -> Tries<i64> {
+        let request = CleanUpTimedOutRequest {
+            at_time,
+            queue: queue.into(),
+        };
+        Ok(self
+            .client
+            .clean_up_timed_out(request)
+            .await?
+            .into_inner()
+            .timed_out)
+    }
+
+    pub async fn queues(&mut self) -> Tries<(Vec<String>, i64)> {
+        let answer = self
+            .client
+            .get_queues(GetQueuesRequest {})
+            .await?
+            .into_inner();
+        Ok((answer.queues, answer.total_task_count))
+    }
+
+    pub async fn queue_counts(&mut self) -> Tries<(BTreeMap<String, i64>, i64)> {
+        let answer = self
+            .client
+            .get_queue_task_counts(GetQueueTaskCountsRequest {})
+            .await?
+            .into_inner();
+        Ok((answer.queue_counts, answer.total_task_count))
+    }
+
+    pub async fn state_counts(&mut self, queue: &str) -> Tries<GetTaskStateCountsResponse> {
+        let request = GetTaskStateCountsRequest {
+            queue: queue.into(),
+        };
+        Ok(self
+            .client
+            .get_task_state_counts(request)
+            .await?
+            .into_inner())
+    }
+
+    /// Every queue's states: all that the counts tell.
+    pub async fn all_counts(&mut self) -> Tries<BTreeMap<String, QueueAndStateCounts>> {
+        let request = GetQueueAndStateCountsRequest {};
+        Ok(self
+            .client
+            .get_queue_and_state_counts(request)
+            .await?
+            .into_inner()
+            .queue_and_state_counts)
+    }
+
+    /// A submit and a claim of it: the server serves.
+    pub async fn assert_serves(&mut self) {
+        let queue = "assert-serves".to_owned();
+        let task = self
+            .submit(SubmitTaskRequest {
+                queue: queue.clone(),
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        let claimed = self
+            .claim(GetNextTaskRequest {
+                queue,
+                ..Default::default()
+            })
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(claimed.uuid, task.uuid);
+        assert!(self.complete(target(&claimed)).await.unwrap().is_some());
+    }
+}
+
+fn endpoint(address: SocketAddr) -> Endpoint {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    // A call that is never answered fails its test instead of holding it up.
+    endpoint
+        .timeout(PATIENCE)
+        .connect_timeout(Duration::from_secs(10))
+        .tcp_nodelay(true)
+}
+
+/// The completion of a task as it was answered.
+fn target(task: &Task) -> CompleteTaskRequest {
+    CompleteTaskRequest {
+        uuid: task.uuid.clone(),
+        queue: task.queue.clone(),
+        current_state: task.current_state.clone(),
+        ..Default::default()
+    }
+}

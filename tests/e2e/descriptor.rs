@@ -1,0 +1,202 @@
+//! The wire, written down a second time: nothing of it may change, and nothing may appear unseen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use corndogs::proto::PUBLIC_DESCRIPTORS;
+use prost::Message;
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+
+/// The contract's tables: `message: name number [type], …`, string where no type is given.
+const MESSAGES: &str = "
+Task: uuid 1, queue 2, current_state 3, auto_target_state 4, submit_time 5 int64, update_time 6 int64, timeout 7 int64, payload 8 bytes, priority 9 int64
+SubmitTaskRequest: queue 1, current_state 2, auto_target_state 3, timeout 4 int64, payload 5 bytes, priority 6 int64
+GetTaskStateByIDRequest: uuid 1, queue 2
+GetNextTaskRequest: queue 1, current_state 2, override_timeout 3 int64, override_current_state 4, override_auto_target_state 5
+UpdateTaskRequest: uuid 1, queue 2, current_state 3, auto_target_state 4, timeout 5 int64, new_state 6, payload 7 bytes, priority 8 int64
+CompleteTaskRequest: uuid 1, queue 2, current_state 3
+CancelTaskRequest: uuid 1, queue 2, current_state 3
+CleanUpTimedOutRequest: at_time 1 int64, queue 2
+SubmitTaskResponse: task 1 Task
+GetTaskStateByIDResponse: task 1 Task
+GetNextTaskResponse: task 1 Task
+UpdateTaskResponse: task 1 Task
+CompleteTaskResponse: task 1 Task
+CancelTaskResponse: task 1 Task
+CleanUpTimedOutResponse: timed_out 1 int64
+GetQueuesRequest:
+GetQueuesResponse: queues 1 repeated string, total_task_count 2 int64
+GetQueueTaskCountsRequest:
+GetQueueTaskCountsResponse: queue_counts 1 map string int64, total_task_count 2 int64
+GetTaskStateCountsRequest: queue 1
+GetTaskStateCountsResponse: queue 1, count 2 int64, state_counts 3 map string int64
+QueueAndStateCounts: queue 1, count 2 int64, state_counts 3 map string int64
+GetQueueAndStateCountsRequest:
+GetQueueAndStateCountsResponse: queue_and_state_counts 1 map string QueueAndStateCounts
+
+Task: attempt 10 int64, worker 11, expires_at 12 int64, not_before 13 int64, metadata 14 map string string, unique_key 15, claim_timeout 16 int64, max_attempts 17 int64
+SubmitTaskRequest: uuid 7, not_before 8 int64, unique_key 9, metadata 10 map string string, claim_timeout 11 int64, max_attempts 12 int64
+GetNextTaskRequest: worker 6, wait_ms 7 int64, queues 8 repeated string
+CompleteTaskRequest: next_task 4 SubmitTaskRequest, attempt 5 int64
+CompleteTaskResponse: next_task 2 Task
+UpdateTaskRequest: attempt 9 int64
+CancelTaskRequest: attempt 4 int64
+ExtendTaskRequest: uuid 1, queue 2, current_state 3, attempt 4 int64, timeout 5 int64
+ExtendTaskResponse: task 1 Task
+SubmitTasksRequest: tasks 1 repeated SubmitTaskRequest
+SubmitTasksResponse: tasks 1 repeated Task
+GetNextTasksRequest: next 1 GetNextTaskRequest, max_tasks 2 int32
+GetNextTasksResponse: tasks 1 repeated Task
+CompleteTasksRequest: tasks 1 repeated CompleteTaskRequest
+CompleteTasksResponse: results 1 repeated CompleteTaskResponse
+";
+
+const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask CompleteTask CancelTask CleanUpTimedOut \
+                     GetQueues GetQueueTaskCounts GetTaskStateCounts GetQueueAndStateCounts \
+                     ExtendTask SubmitTasks GetNextTasks CompleteTasks";
+
+type Fields = BTreeMap<i32, String>;
+
+fn expected() -> BTreeMap<String, Fields> {
+    let mut messages: BTreeMap<String, Fields> = BTreeMap::new();
+    for line in MESSAGES.lines().filter(|line| !line.is_empty()) {
+        let (message, fields) = line.split_once(':').unwrap();
+        let known = messages.entry(message.to_owned()).or_default();
+        for field in fields
+            .split(',')
+            .map(str::trim)
+            .filter(|field| !field.is_empty())
+        {
+            let mut words = field.splitn(3, ' ');
+            let (name, number) = (
+                words.next().unwrap(),
+                words.next().unwrap().parse().unwrap(),
+            );
+            let twice = known.insert(
+                number,
+                format!("{name} {}", words.next().unwrap_or("string")),
+            );
+            assert_eq!(twice, None, "the table has {message}.{name} twice");
+        }
+    }
+    messages
+}
+
+fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String {
+    let plain = match field.r#type() {
+        Type::String => "string".to_owned(),
+        Type::Bytes => "bytes".to_owned(),
+        Type::Int64 => "int64".to_owned(),
+        Type::Int32 => "int32".to_owned(),
+        Type::Message => field.type_name().rsplit('.').next().unwrap().to_owned(),
+        other => format!("{other:?}"),
+    };
+    if field.label() != Label::Repeated {
+        return plain;
+    }
+    let entry = message
+        .nested_type
+        .iter()
+        .find(|nested| nested.name() == plain);
+    match entry.filter(|nested| {
+        nested
+            .options
+            .as_ref()
+            .is_some_and(|options| options.map_entry())
+    }) {
+        Some(entry) => {
+            let types: Vec<_> = entry
+                .field
+                .iter()
+                .map(|field| type_name(field, entry))
+                .collect();
+            format!("map {}", types.join(" "))
+        }
+        None => format!("repeated {plain}"),
+    }
+}
+
+fn fields(message: &DescriptorProto) -> Fields {
+    assert!(
+        message.oneof_decl.is_empty(),
+        "{}: no field of the contract is optional",
+        message.name()
+    );
+    let fields = message.field.iter();
+    fields
+        .map(|field| {
+            (
+                field.number(),
+                format!("{} {}", field.name(), type_name(field, message)),
+            )
+        })
+        .collect()
+}
+
+fn public_file() -> FileDescriptorProto {
+    let files = FileDescriptorSet::decode(PUBLIC_DESCRIPTORS).unwrap().file;
+    let mut public = files
+        .into_iter()
+        .filter(|file| file.package() == "corndogs.v1alpha1");
+    let file = public.next().unwrap();
+    assert!(public.next().is_none());
+    file
+}
+
+#[test]
+fn every_field_has_its_number_and_type() {
+    let file = public_file();
+    assert_eq!(file.syntax(), "proto3");
+    let found: BTreeMap<_, _> = file
+        .message_type
+        .iter()
+        .map(|m| (m.name().to_owned(), fields(m)))
+        .collect();
+    let expected = expected();
+    assert_eq!(expected.len(), 24 + 8);
+    for (message, fields) in &expected {
+        let found = found
+            .get(message)
+            .unwrap_or_else(|| panic!("{message} is gone"));
+        assert_eq!(found, fields, "{message}");
+    }
+    let unseen: BTreeSet<_> = found
+        .keys()
+        .filter(|message| !expected.contains_key(*message))
+        .collect();
+    assert!(
+        unseen.is_empty(),
+        "messages that the table does not list: {unseen:?}"
+    );
+}
+
+#[test]
+fn every_call_has_its_messages() {
+    let file = public_file();
+    let service = file.service.first().unwrap();
+    assert_eq!((file.service.len(), service.name()), (1, "CorndogsService"));
+    let expected: BTreeSet<_> = CALLS
+        .split_whitespace()
+        .map(|call| {
+            let of = |kind| format!(".corndogs.v1alpha1.{call}{kind}");
+            (call.to_owned(), of("Request"), of("Response"))
+        })
+        .collect();
+    let found: BTreeSet<_> = service
+        .method
+        .iter()
+        .map(|method| {
+            assert!(
+                !method.client_streaming() && !method.server_streaming(),
+                "{}",
+                method.name()
+            );
+            (
+                method.name().to_owned(),
+                method.input_type().to_owned(),
+                method.output_type().to_owned(),
+            )
+        })
+        .collect();
+    assert_eq!(found, expected);
+}

@@ -1,0 +1,225 @@
+//! A disk that fills: writes are refused with the reason, reads go on, nothing acknowledged is lost.
+//!
+//! Needs root, for a small file system of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use corndogs::proto::v1alpha1::*;
+use futures::future::join_all;
+use rustix::fs::statvfs;
+use tempfile::TempDir;
+use tonic::{Code, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use crate::common::{Api, Random, Setup, code, http_get, until};
+use crate::operations::health;
+
+const SIZE_KIB: u64 = 48 << 10;
+const MORE: &str = "size=200m";
+/// From here on the disk is filled slowly, so that the server sees it coming.
+const SLOWLY_BELOW: u64 = 10 << 20;
+
+/// A small file system; it is gone when dropped.
+struct SmallDisk {
+    home: TempDir,
+}
+
+impl SmallDisk {
+    /// None where this can't be, which is told.
+    fn mount() -> Option<Self> {
+        Self::mount_of(SIZE_KIB)
+    }
+
+    fn mount_of(kib: u64) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("SKIPPED: only root can mount the small disk of this test");
+            return None;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let size = format!("size={kib}k");
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", &size, "corndogs-test"],
+            home.path(),
+        );
+        Some(Self { home })
+    }
+
+    fn grow(&self) {
+        run(
+            "mount",
+            &["-o", &format!("remount,{MORE}")],
+            self.home.path(),
+        );
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    fn free(&self) -> u64 {
+        let space = statvfs(self.home.path()).unwrap();
+        space.f_bavail * space.f_frsize
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a server that is still being killed may hold it.
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.home.path())
+            .status();
+    }
+}
+
+fn run(command: &str, args: &[&str], path: &Path) {
+    let status = Command::new(command).args(args).arg(path).status().unwrap();
+    assert!(status.success(), "{command} {args:?} {}", path.display());
+}
+
+fn submit(bytes: usize) -> SubmitTaskRequest {
+    SubmitTaskRequest {
+        queue: "q".into(),
+        payload: vec![7; bytes].into(),
+        ..Default::default()
+    }
+}
+
+/// Submits until the server takes no more: what was acknowledged, and why it stopped.
+async fn fill(mut api: Api, bytes: usize, pause: impl Fn() -> Duration) -> (Vec<String>, Status) {
+    let mut acknowledged = Vec::new();
+    loop {
+        match api.submit(submit(bytes)).await {
+            Ok(task) => acknowledged.push(task.uuid),
+            Err(status) => return (acknowledged, status),
+        }
+        tokio::time::sleep(pause()).await;
+    }
+}
+
+fn assert_disk_is_blamed(text: &str) {
+    let text = text.to_lowercase();
+    assert!(
+        ["disk", "space"].iter().any(|word| text.contains(word)),
+        "the reason is not clear: {text}"
+    );
+}
+
+async fn assert_all_there(api: &mut Api, uuids: &[String]) {
+    for uuid in uuids {
+        let task = api.get(uuid).await.unwrap();
+        assert!(
+            task.is_some_and(|task| !task.payload.is_empty()),
+            "{uuid} was acknowledged and is lost"
+        );
+    }
+}
+
+#[tokio::test]
+async fn writes_stop_and_reads_go_on() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let mut server = Setup::at(&disk.data_dir()).start().await;
+    let mut api = server.api().await;
+    let pause = || Duration::from_millis(if disk.free() < SLOWLY_BELOW { 10 } else { 0 });
+    let (acknowledged, status) = fill(api.clone(), 16 << 10, pause).await;
+    assert!(acknowledged.len() > 100, "{status}");
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert_disk_is_blamed(status.message());
+
+    let (ready, why) = server.readyz().await;
+    assert_eq!(ready, 503);
+    assert_disk_is_blamed(&why);
+    assert_eq!(
+        health(&server, "").await.unwrap(),
+        ServingStatus::NotServing
+    );
+    assert_eq!(http_get(server.http, "/livez").await.unwrap().0, 200);
+    assert_eq!(
+        code(
+            &api.claim(GetNextTaskRequest {
+                queue: "q".into(),
+                ..Default::default()
+            })
+            .await
+        ),
+        Code::Unavailable
+    );
+    assert_all_there(&mut api, &acknowledged).await;
+    assert_eq!(api.queues().await.unwrap().1, acknowledged.len() as i64);
+
+    // With space it goes on by itself, and after a crash too.
+    disk.grow();
+    until("writes to be taken again", async || {
+        (server.readyz().await.0 == 200).then_some(())
+    })
+    .await;
+    api.assert_serves().await;
+    server.kill();
+    let server = server.restart().await;
+    let mut api = server.api().await;
+    assert_all_there(&mut api, &acknowledged).await;
+    assert_eq!(api.queues().await.unwrap().1, acknowledged.len() as i64);
+}
+
+/// Faster than anybody can look: the writes themselves fail, wherever they are.
+#[tokio::test]
+async fn filled_at_full_speed() {
+    let mut random = Random::seeded("full disks");
+    for _ in 0..5 {
+        let kib = 40_000 + random.below(20_000);
+        println!("a disk of {kib} KiB");
+        let Some(disk) = SmallDisk::mount_of(kib) else {
+            return;
+        };
+        fill_at_full_speed(&disk).await;
+    }
+}
+
+async fn fill_at_full_speed(disk: &SmallDisk) {
+    let mut server = Setup::at(&disk.data_dir()).start().await;
+    let api = server.api().await;
+    let clients = (0..8).map(|_| fill(api.clone(), 512 << 10, || Duration::ZERO));
+    let filled = join_all(clients).await;
+    let mut acknowledged = Vec::new();
+    for (uuids, status) in filled {
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        acknowledged.extend(uuids);
+    }
+    assert!(acknowledged.len() > 10);
+    let why = until("/readyz to fail", async || {
+        let (ready, why) = server.readyz().await;
+        (ready == 503).then_some(why)
+    })
+    .await;
+    assert_disk_is_blamed(&why);
+    assert_eq!(
+        code(&api.clone().submit(submit(1)).await),
+        Code::Unavailable
+    );
+    server.kill();
+    disk.grow();
+    let server = server.restart().await;
+    let mut api = server.api().await;
+    assert_all_there(&mut api, &acknowledged).await;
+    api.assert_serves().await;
+}
+
+/// Stopped while full: neither the stop nor the next start may lose what was acknowledged.
+#[tokio::test]
+async fn stopped_while_full() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let mut server = Setup::at(&disk.data_dir()).start().await;
+    let pause = || Duration::from_millis(if disk.free() < SLOWLY_BELOW { 10 } else { 0 });
+    let (acknowledged, _) = fill(server.api().await, 16 << 10, pause).await;
+    server.stop().await;
+    disk.grow();
+    let server = server.restart().await;
+    assert_all_there(&mut server.api().await, &acknowledged).await;
+}
