@@ -67,12 +67,14 @@ pub enum ServerError {
         source: io::Error,
     },
     /// Entries between state and log are missing.
-    #[error("the log in {} starts at entry {first}, but the state needs entry {next}: entries are missing; restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
+    #[error("the log in {} holds the entries {first} to {last}, but the state needs entry {next} next: entries are missing; restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
     Gap {
         /// Where it lies.
         path: PathBuf,
         /// The log's first entry.
         first: u64,
+        /// The log's last entry.
+        last: u64,
         /// The entry that the state needs next.
         next: u64,
     },
@@ -237,10 +239,17 @@ async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
         } else {
             position.index + 1
         };
-        match log.first_index() {
-            first if first > next => Err(ServerError::Gap { path, first, next }),
-            _ => Ok((log, store)),
+        let (first, last) = (log.first_index(), log.last_index());
+        // A checkpoint never holds an entry that the log has not synced.
+        if first > next || last + 1 < next {
+            return Err(ServerError::Gap {
+                path,
+                first,
+                last,
+                next,
+            });
         }
+        Ok((log, store))
     });
     let opened = opened
         .await

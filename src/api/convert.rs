@@ -1,12 +1,11 @@
 //! Requests to commands, with defaults and limits; tasks to messages.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::validate::{self, Checked};
 use crate::proto::{durable, v1alpha1 as api};
+use crate::queue::Row;
 use crate::store::record::Task;
 
 /// What an empty field of a submit or claim means.
@@ -219,11 +218,12 @@ fn target(
 }
 
 /// A task as clients see it.
-pub fn task(task: &Arc<Task>, live: bool) -> api::Task {
-    let expires_at = task
-        .deadline()
-        .filter(|_| live)
-        .map_or(0, |deadline| deadline.at_ns);
+pub fn task(row: &Row) -> api::Task {
+    let task: &Task = row;
+    let expires_at = match row {
+        Row::Live(task) => task.deadline().map_or(0, |deadline| deadline.at_ns),
+        Row::Archived(_) => 0,
+    };
     api::Task {
         uuid: task.uuid.to_string(),
         queue: task.queue.to_string(),

@@ -14,9 +14,8 @@ use crate::node::Node;
 use crate::proto::durable::command::Kind;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
 use crate::proto::v1alpha1::*;
-use crate::queue::Outcome;
+use crate::queue::{Outcome, Row, query};
 use crate::store::counts::QueueCounts;
-use crate::store::record::Task as Row;
 
 /// Serves the public contract from a node.
 #[derive(Clone)]
@@ -69,12 +68,12 @@ impl Service {
     }
 
     /// Proposes what answers with a task or without one.
-    async fn task_of(&self, kind: Kind) -> Result<Option<Arc<Row>>, Status> {
+    async fn task_of(&self, kind: Kind) -> Result<Option<Row>, Status> {
         task_in(self.node.execute(kind).await?)
     }
 }
 
-fn task_in(outcome: Outcome) -> Result<Option<Arc<Row>>, Status> {
+fn task_in(outcome: Outcome) -> Result<Option<Row>, Status> {
     match outcome {
         Outcome::Task(task) => Ok(task),
         Outcome::Refused(refusal) => Err(refusal.into()),
@@ -82,12 +81,8 @@ fn task_in(outcome: Outcome) -> Result<Option<Arc<Row>>, Status> {
     }
 }
 
-fn live(task: Option<Arc<Row>>) -> Option<Task> {
-    task.map(|task| convert::task(&task, true))
-}
-
-fn archived(task: Option<Arc<Row>>) -> Option<Task> {
-    task.map(|task| convert::task(&task, false))
+fn message(row: Option<Row>) -> Option<Task> {
+    row.as_ref().map(convert::task)
 }
 
 fn count(tasks: u64) -> i64 {
@@ -115,7 +110,9 @@ impl CorndogsService for Service {
         let work = async {
             let submit = self.translator.submit("", request, self.new_uuid())?;
             let task = self.task_of(Kind::Submit(submit)).await?;
-            Ok(SubmitTaskResponse { task: live(task) })
+            Ok(SubmitTaskResponse {
+                task: message(task),
+            })
         };
         self.calls.submit_task.run(&metadata, work).await
     }
@@ -128,15 +125,8 @@ impl CorndogsService for Service {
         let work = async {
             let uuid = validate::uuid("uuid", &request.uuid)?;
             validate::name("queue", &request.queue)?;
-            let task = self
-                .node
-                .read(|view| {
-                    if let Some(task) = view.live(uuid)? {
-                        return Ok(live(Some(task)));
-                    }
-                    Ok(archived(view.archived(uuid)?))
-                })
-                .await?;
+            let task = self.node.read(|view| query::task(view, uuid)).await?;
+            let task = message(task);
             Ok(GetTaskStateByIdResponse { task })
         };
         self.calls.get_task_state_by_id.run(&metadata, work).await
@@ -150,7 +140,9 @@ impl CorndogsService for Service {
         let work = async {
             let claim = self.translator.claim(request)?;
             let task = task_in(self.node.claim(claim).await?)?;
-            Ok(GetNextTaskResponse { task: live(task) })
+            Ok(GetNextTaskResponse {
+                task: message(task),
+            })
         };
         self.calls.get_next_task.run(&metadata, work).await
     }
@@ -163,7 +155,9 @@ impl CorndogsService for Service {
         let work = async {
             let update = self.translator.update(request)?;
             let task = self.task_of(Kind::Update(update)).await?;
-            Ok(UpdateTaskResponse { task: live(task) })
+            Ok(UpdateTaskResponse {
+                task: message(task),
+            })
         };
         self.calls.update_task.run(&metadata, work).await
     }
@@ -177,8 +171,8 @@ impl CorndogsService for Service {
             let complete = self.translator.complete(request, self.new_uuid())?;
             match self.node.execute(Kind::Complete(complete)).await? {
                 Outcome::Completed { task, next_task } => Ok(CompleteTaskResponse {
-                    task: archived(task),
-                    next_task: live(next_task),
+                    task: message(task),
+                    next_task: message(next_task),
                 }),
                 Outcome::Refused(refusal) => Err(refusal.into()),
                 _ => Err(unexpected()),
@@ -196,7 +190,7 @@ impl CorndogsService for Service {
             let cancel = self.translator.cancel(request)?;
             let task = self.task_of(Kind::Cancel(cancel)).await?;
             Ok(CancelTaskResponse {
-                task: archived(task),
+                task: message(task),
             })
         };
         self.calls.cancel_task.run(&metadata, work).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::archive::ended;
 use super::step::{Step, refused};
 use super::target::{Found, find};
-use super::{Outcome, names};
+use super::{Outcome, Row, names};
 use crate::proto::durable::Cancel;
 use crate::store::{Change, StoreError, View};
 
@@ -16,6 +16,6 @@ pub(super) fn step(view: &impl View, now_ns: i64, cancel: Cancel) -> Result<Step
         Found::Refused(refusal) => return Ok(refused(refusal)),
     };
     let after = Arc::new(ended(now_ns, &before, names::canceled()));
-    let outcome = Outcome::Task(Some(after.clone()));
+    let outcome = Outcome::Task(Some(Row::Archived(after.clone())));
     Ok((outcome, vec![Change::Cancel { before, after }]))
 }

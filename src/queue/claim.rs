@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::step::Step;
-use super::{Outcome, names};
+use super::{Outcome, Row, names};
 use crate::proto::durable::Claim;
 use crate::store::record::{Name, Task};
 use crate::store::{Change, StoreError, View};
@@ -13,7 +13,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, claim: Claim) -> Result<Step, 
         return Ok((Outcome::Task(None), Vec::new()));
     };
     let after = Arc::new(claimed(view, now_ns, &claim, &before));
-    let outcome = Outcome::Task(Some(after.clone()));
+    let outcome = Outcome::Task(Some(Row::Live(after.clone())));
     Ok((outcome, vec![Change::Replace { before, after }]))
 }
 

@@ -6,7 +6,7 @@ use super::archive::ended;
 use super::step::{Step, refused};
 use super::submit::{self, Plan};
 use super::target::{Found, find};
-use super::{Outcome, Refusal, names};
+use super::{Outcome, Refusal, Row, names};
 use crate::proto::durable::Complete;
 use crate::store::{Change, StoreError, View};
 
@@ -18,7 +18,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<
     };
     let after = Arc::new(ended(now_ns, &before, names::completed()));
     let uuid = after.uuid;
-    let task = Some(after.clone());
+    let task = Some(Row::Archived(after.clone()));
     let mut changes = vec![Change::Complete { before, after }];
     // Planned against the state before the completion: it frees no uuid, and
     // moves neither clock nor sequence.
@@ -30,7 +30,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<
             }
             Plan::New(next) => {
                 changes.push(Change::Submit(next.clone()));
-                Some(next)
+                Some(Row::Live(next))
             }
             // Its own request again: the task as it is once this step is done.
             Plan::Existing(existing) if existing.uuid == uuid => task.clone(),

@@ -17,7 +17,7 @@ mod target;
 mod timeout;
 mod update;
 
-pub use outcome::{Outcome, Refusal};
+pub use outcome::{Outcome, Refusal, Row};
 pub use step::{Step, step};
 
 #[cfg(test)]

@@ -1,22 +1,42 @@
 //! What a command came to. Refusals are outcomes too: the same on every node.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::store::record::{Deadline, Name, Task};
 
+/// A task in an answer, and where it is: no timeout runs in the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// It can be claimed, updated and ended.
+    Live(Arc<Task>),
+    /// It has ended.
+    Archived(Arc<Task>),
+}
+
+impl Deref for Row {
+    type Target = Task;
+
+    fn deref(&self) -> &Task {
+        match self {
+            Self::Live(task) | Self::Archived(task) => task,
+        }
+    }
+}
+
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Submit, claim, update and cancel: the task as it is now, or nothing to act on.
-    Task(Option<Arc<Task>>),
+    Task(Option<Row>),
     /// Complete: the completed task, or nothing to act on, and what was submitted with it.
     Completed {
         /// The archived task.
-        task: Option<Arc<Task>>,
+        task: Option<Row>,
         /// The task that was submitted in the same step.
-        next_task: Option<Arc<Task>>,
+        next_task: Option<Row>,
     },
     /// One step of a clean-up.
     TimedOut {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::step::{Step, read_uuid, refused};
-use super::{Outcome, Refusal, names, query};
+use super::{Outcome, Refusal, Row, names, query};
 use crate::proto::durable::Submit;
 use crate::store::record::{Name, Task};
 use crate::store::{Change, StoreError, View};
@@ -17,7 +17,7 @@ pub(super) enum Plan {
     /// A task to put in.
     New(Arc<Task>),
     /// The task that the same request made before.
-    Existing(Arc<Task>),
+    Existing(Row),
     /// Nothing can be put in.
     Refused(Refusal),
 }
@@ -26,7 +26,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, submit: Submit) -> Result<Step
     Ok(match plan(view, now_ns, submit)? {
         Plan::New(task) => {
             let changes = vec![Change::Submit(task.clone())];
-            (Outcome::Task(Some(task)), changes)
+            (Outcome::Task(Some(Row::Live(task))), changes)
         }
         Plan::Existing(task) => (Outcome::Task(Some(task)), Vec::new()),
         Plan::Refused(refusal) => refused(refusal),

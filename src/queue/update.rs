@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::step::{Step, refused};
 use super::target::{Found, find};
-use super::{Outcome, names};
+use super::{Outcome, Row, names};
 use crate::proto::durable::Update;
 use crate::store::record::Task;
 use crate::store::{Change, StoreError, View};
@@ -16,7 +16,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, update: Update) -> Result<Step
         Found::Refused(refusal) => return Ok(refused(refusal)),
     };
     let after = Arc::new(updated(view, now_ns, update, &before));
-    let outcome = Outcome::Task(Some(after.clone()));
+    let outcome = Outcome::Task(Some(Row::Live(after.clone())));
     Ok((outcome, vec![Change::Replace { before, after }]))
 }
 

@@ -116,6 +116,7 @@ fn a_change_that_does_not_follow_on_the_rows_is_damage() {
     let Outcome::Task(Some(row)) = apply_one(&mut store, command(Kind::Submit(submit("a")))) else {
         panic!("not submitted");
     };
+    let row = std::sync::Arc::new((*row).clone());
     let mut other = (*row).clone();
     other.priority = 1;
     let other = std::sync::Arc::new(other);

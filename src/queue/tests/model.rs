@@ -319,7 +319,7 @@ impl From<&record::Task> for Row {
 
 impl From<&Outcome> for Answer {
     fn from(outcome: &Outcome) -> Self {
-        let row = |task: &Option<std::sync::Arc<record::Task>>| task.as_deref().map(Row::from);
+        let row = |row: &Option<crate::queue::Row>| row.as_deref().map(Row::from);
         match outcome {
             Outcome::Task(task) => Answer::Task(row(task)),
             Outcome::Completed { task, next_task } => Answer::Completed(row(task), row(next_task)),

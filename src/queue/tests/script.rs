@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{assert_in_step, bytes_of, command, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
-use crate::queue::{Outcome, Refusal, apply, query};
+use crate::queue::{Outcome, Refusal, Row, apply, query};
 use crate::store::record::{Deadline, Position, Task};
 use crate::store::{MemoryStore, View};
 
@@ -323,19 +323,18 @@ fn print_task(task: &Task) -> Result<String> {
 }
 
 fn print_outcome(outcome: &Outcome) -> Result<String> {
-    let print = |task: Option<&Task>| task.map_or(Ok("nothing".to_owned()), print_task);
+    let print = |row: &Option<Row>| {
+        let task = row.as_deref();
+        task.map_or(Ok("nothing".to_owned()), print_task)
+    };
     Ok(match outcome {
-        Outcome::Task(task) => print(task.as_deref())?,
+        Outcome::Task(task) => print(task)?,
         Outcome::Completed {
             task,
             next_task: None,
-        } => print(task.as_deref())?,
+        } => print(task)?,
         Outcome::Completed { task, next_task } => {
-            format!(
-                "{}\nnext: {}",
-                print(task.as_deref())?,
-                print(next_task.as_deref())?
-            )
+            format!("{}\nnext: {}", print(task)?, print(next_task)?)
         }
         Outcome::TimedOut {
             tasks,
