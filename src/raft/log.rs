@@ -22,9 +22,9 @@ use super::types::{Entry, LogId, TypeConfig, Vote};
 use crate::clock;
 
 /// One file of the log. Whole chunks are purged, and the newest is cached in memory.
-const CHUNK_BYTES: usize = 16 << 20;
+const CHUNK_BYTES: usize = 8 << 20;
 /// Entries kept in memory for followers and for apply.
-const CACHE_BYTES: usize = 16 << 20;
+const CACHE_BYTES: usize = 8 << 20;
 /// The buffer that start-up reads a chunk through.
 const READ_BUFFER_BYTES: usize = 1 << 20;
 /// Writes that wait for the disk; more block the writer.
