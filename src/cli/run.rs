@@ -89,5 +89,5 @@ fn flag(option: &'static ConfigOption) -> Arg {
         .long(option.name)
         .value_name(option.value_name)
         .help(help)
-        .allow_negative_numbers(true)
+        .allow_hyphen_values(true)
 }

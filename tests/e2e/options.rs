@@ -87,7 +87,7 @@ fn assert_usage(configure: impl FnOnce(Setup) -> Setup, words: &[&str]) {
 fn bad_values_are_usage_errors() {
     let flags = [
         ("--timeout-sweep", "soon"),
-        ("--archive-retention", "-5"),
+        ("--archive-retention", "-1s"),
         ("--max-payload", "many"),
         ("--snapshot-every", "0"),
         ("--idempotency-window", "0s"),
