@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::counts::Counts;
 use super::disk::Rows;
-use super::keys::{Archive, Buckets, Deadlines, Live};
+use super::keys::{Archive, Buckets, Live};
 use super::layered::{Base, Layered};
+use super::packed::Packed;
 use super::record::Task;
 use super::state::State;
 use super::view::Result;
@@ -30,7 +31,7 @@ impl State {
         same("counts", &counts, self.counts())?;
         self.check_lines()?;
         let mut deadlines = 0u64;
-        each(&self.deadlines, &Rows::<Deadlines>::of(disk), |_| {
+        each(&self.deadlines, &Packed::all(disk), |_| {
             deadlines += 1;
             Ok(())
         })?;
@@ -60,7 +61,7 @@ impl State {
         let Some(deadline) = task.deadline() else {
             return Ok(());
         };
-        let base = Rows::<Deadlines>::of(self.disk()?);
+        let base = Packed::all(self.disk()?);
         same(
             "deadlines",
             &self.deadlines.get(&deadline, &base)?,

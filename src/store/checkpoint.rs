@@ -29,6 +29,8 @@ pub(super) struct Writer {
     /// The header of the last finished checkpoint.
     pub header: Header,
     pub disk: Option<Arc<Disk>>,
+    /// The redo file of the frozen changes has its name, so they may be half written.
+    pub published: bool,
 }
 
 impl Writer {
@@ -129,11 +131,16 @@ impl Inner {
         }
         let started = clock::monotonic();
         let disk = writer.disk()?;
-        let bytes = frozen.write_redo(&self.paths.redo_tmp)?;
-        self.step("redo written")?;
-        self.check_space(bytes)?;
-        files::publish(&self.paths.redo_tmp, &self.paths.redo)?;
-        self.step("redo published")?;
+        // What was worked out from the checkpoint before a first attempt is what has to be
+        // finished: worked out again from half of it, chunks could come out wrong.
+        if !writer.published {
+            let bytes = frozen.write_redo(&self.paths.redo_tmp, &disk)?;
+            self.step("redo written")?;
+            self.check_space(bytes)?;
+            files::publish(&self.paths.redo_tmp, &self.paths.redo)?;
+            writer.published = true;
+            self.step("redo published")?;
+        }
         redo::read(&self.paths.redo, |tree, changes| {
             disk.apply(tree, changes)?;
             self.step("piece")
@@ -142,6 +149,7 @@ impl Inner {
         disk.sync()?;
         self.step("synced")?;
         files::publish(&self.paths.redo, &self.paths.redo_done)?;
+        writer.published = false;
         self.step("redo done")?;
         writer.header = frozen.header.header.clone();
         self.state.lock().finish();

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::StoreError;
 use super::counts::Counts;
@@ -22,7 +22,7 @@ use super::view::Result;
 /// sled takes several times this much; more made nothing faster at a million tasks.
 const CACHE_BYTES: u64 = 24 * 1024 * 1024;
 const FORMAT_KEY: &[u8] = b"format";
-const FORMAT: &[u8] = b"corndogs checkpoint 1";
+const FORMAT: &[u8] = b"corndogs checkpoint 2";
 /// A process that was just killed, or a handle that was just dropped, may hold the lock for a moment.
 const LOCK_RETRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +41,8 @@ pub struct Disk {
     blobs: Mutex<HashSet<std::ffi::OsString>>,
     /// The scan for a snapshot, if one is under way.
     pub(super) scan: Mutex<Option<Scan>>,
+    /// Held by who reads several chunks of an index: entries move between them when one is split.
+    pub(super) packed: RwLock<()>,
 }
 
 impl std::fmt::Debug for Disk {
@@ -99,6 +101,7 @@ impl Disk {
             trees,
             blobs: Mutex::default(),
             scan: Mutex::default(),
+            packed: RwLock::default(),
         })
     }
 
@@ -167,6 +170,19 @@ impl Disk {
         })
     }
 
+    /// The last row between two bounds.
+    pub fn last_bytes(
+        &self,
+        tree: Tree,
+        from: ByteBound<'_>,
+        to: ByteBound<'_>,
+    ) -> Result<Option<ByteRow>> {
+        self.sled(|| {
+            let mut rows = self.tree(tree).range::<&[u8], _>((from, to));
+            rows.next_back().transpose()
+        })
+    }
+
     /// One value as bytes.
     pub fn get_bytes(&self, tree: Tree, key: &[u8]) -> Result<Option<sled::IVec>> {
         self.sled(|| self.tree(tree).get(key))
@@ -193,6 +209,7 @@ impl Disk {
             let keys = changes.iter().map(|(key, _)| *key);
             scan.save(self, tree, keys)?;
         }
+        let _packed = tree.is_packed().then(|| self.packed.write());
         self.sled(|| self.tree(tree).apply_batch(batch))
     }
 

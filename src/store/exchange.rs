@@ -87,6 +87,7 @@ impl Inner {
         writer.disk = None;
         let disk = Arc::new(recovery::swap(&self.paths)?);
         writer.epoch += 1;
+        writer.published = false;
         *state = State::new(disk.clone(), writer.epoch)?;
         writer.header = state.header().clone();
         let disk_bytes = disk.size()?;

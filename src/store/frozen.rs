@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::keys::{
-    Archive, Buckets, Deadlines, Head, Keyspace, Live, Ready, StoredHeader, Tree, ready,
-};
+use super::disk::Disk;
+use super::keys::{Archive, Buckets, Head, Keyspace, Live, StoredHeader, Tree};
 use super::lines::FrozenLine;
 use super::overlay::Overlay;
+use super::packed::Packed;
 use super::record::{Bucket, Deadline, Task};
 use super::redo::RedoWriter;
 use super::view::Result;
@@ -33,11 +33,17 @@ impl Frozen {
     }
 
     /// Writes a redo file and makes it durable, but not its name. Returns its size.
-    pub fn write_redo(&self, path: &Path) -> Result<u64> {
+    ///
+    /// The chunks of the indexes are worked out from what is in the checkpoint now, so
+    /// nothing may change there until they are all written.
+    pub fn write_redo(&self, path: &Path, disk: &Disk) -> Result<u64> {
         let mut redo = RedoWriter::create(path)?;
         write::<Live>(&mut redo, &self.live)?;
-        self.write_lines(&mut redo)?;
-        write::<Deadlines>(&mut redo, &self.deadlines)?;
+        self.write_lines(&mut redo, disk)?;
+        let deadlines = Packed::<Deadline>::all(disk);
+        deadlines.repack(changes(&self.deadlines), |rows| {
+            redo.push_together(Tree::Deadlines, rows)
+        })?;
         write::<Archive>(&mut redo, &self.archive)?;
         write::<Buckets>(&mut redo, &self.buckets)?;
         self.write_counts(&mut redo)?;
@@ -46,13 +52,12 @@ impl Frozen {
         redo.finish()
     }
 
-    fn write_lines(&self, redo: &mut RedoWriter) -> Result<()> {
+    fn write_lines(&self, redo: &mut RedoWriter, disk: &Disk) -> Result<()> {
         for line in &self.lines {
-            for (place, uuid) in line.overlay.changes() {
-                let key = ready::key_in_line(&line.prefix, place);
-                let value = uuid.map(Ready::value).transpose()?;
-                redo.push(Tree::Ready, &key, value.as_deref())?;
-            }
+            let base = Packed::line(disk, line.prefix.clone());
+            base.repack(changes(&line.overlay), |rows| {
+                redo.push_together(Tree::Ready, rows)
+            })?;
         }
         Ok(())
     }
@@ -76,4 +81,9 @@ fn write<S: Keyspace<Key: Ord + Clone>>(
         redo.push(S::TREE, &S::key(key), value.as_deref())?;
     }
     Ok(())
+}
+
+fn changes<K: Ord + Copy>(overlay: &Overlay<K, Uuid>) -> impl Iterator<Item = (K, Option<Uuid>)> {
+    let changes = overlay.changes();
+    changes.map(|(key, uuid)| (*key, uuid.copied()))
 }

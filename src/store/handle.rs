@@ -76,6 +76,7 @@ impl Store {
                 epoch: 0,
                 header: state.header().clone(),
                 disk: Some(disk),
+                published: false,
             }),
             state: Mutex::new(state),
             job: Mutex::new(None),

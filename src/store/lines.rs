@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::counts::Counts;
 use super::disk::Disk;
-use super::keys::{Keyspace, Ready, Tree, ready};
+use super::keys::ready;
 use super::layered::{Base, Layered};
 use super::overlay::Overlay;
+use super::packed::Packed;
 use super::record::{Name, Place};
 use super::view::Result;
 
@@ -38,7 +39,7 @@ pub struct FrozenLine {
 impl Lines {
     /// Who stands first.
     pub fn first(&self, queue: &str, state: &str, disk: &Disk) -> Result<Option<Uuid>> {
-        let base = LineBase { disk, queue, state };
+        let base = base(queue, state, disk);
         let line = self.queues.get(queue).and_then(|states| states.get(state));
         let first = match line {
             Some(line) => line.first(&base)?,
@@ -55,7 +56,7 @@ impl Lines {
         after: Option<&Place>,
         disk: &Disk,
     ) -> Result<Option<(Place, Uuid)>> {
-        let base = LineBase { disk, queue, state };
+        let base = base(queue, state, disk);
         let line = self.queues.get(queue).and_then(|states| states.get(state));
         match (line, after) {
             (Some(line), _) => line.next(after, &base),
@@ -128,33 +129,6 @@ impl Lines {
 }
 
 /// One line in the base.
-struct LineBase<'a> {
-    disk: &'a Disk,
-    queue: &'a str,
-    state: &'a str,
-}
-
-impl Base<Place, Uuid> for LineBase<'_> {
-    fn get(&self, key: &Place) -> Result<Option<Uuid>> {
-        self.disk
-            .get::<Ready>(&(self.queue.into(), self.state.into(), *key))
-    }
-
-    fn read(&self, from: Bound<&Place>, limit: usize) -> Result<Vec<(Place, Uuid)>> {
-        let prefix = ready::prefix(self.queue, self.state);
-        let end = ready::prefix_end(&prefix);
-        let from = match from {
-            Bound::Unbounded => Bound::Included(prefix.clone()),
-            bound => bound.map(|place| ready::key_in_line(&prefix, place)),
-        };
-        let from = from.as_ref().map(Vec::as_slice);
-        let rows = self
-            .disk
-            .read_bytes(Tree::Ready, from, Bound::Excluded(&end), limit)?;
-        let parse = |(key, value): &super::disk::ByteRow| {
-            let place = key.get(prefix.len()..).unwrap_or_default();
-            Ok((ready::parse_place(place)?, Ready::parse_value(value)?))
-        };
-        self.disk.noting_damage(rows.iter().map(parse).collect())
-    }
+fn base<'a>(queue: &str, state: &str, disk: &'a Disk) -> Packed<'a, Place> {
+    Packed::line(disk, ready::prefix(queue, state))
 }

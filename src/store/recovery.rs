@@ -4,20 +4,15 @@
 //! stands under its name is rebuilt from the newest snapshot, and an unfinished swap with it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::StoreError;
-use super::counts::Counts;
 use super::disk::{Disk, damage_marker};
 use super::durable::Record;
 use super::files;
-use super::keys::{
-    Archive, Buckets, Deadlines, Head, Keyspace, LineCounts, Live, Ready, StoredHeader, Tree,
-};
-use super::record::{Name, Task};
+use super::keys::{Head, Keyspace, Tree};
+use super::load::Loader;
 use super::redo;
 use super::snapshot::{SnapshotFile, list_snapshots, read_snapshot, remove_unfinished};
-use super::state::{HELD_ARCHIVED, HELD_LIVE};
 use super::view::Result;
 
 /// A checkpoint is bloated if it is this large …
@@ -202,99 +197,6 @@ pub fn swap(paths: &Paths) -> Result<Disk> {
 
 fn exists(path: &Path) -> Result<bool> {
     path.try_exists().map_err(files::failed("look for", path))
-}
-
-/// Writes the rows of a snapshot and their indexes in pieces.
-struct Loader<'a> {
-    disk: &'a Disk,
-    pieces: Vec<Vec<(Vec<u8>, Vec<u8>)>>,
-    bytes: usize,
-    counts: Counts,
-    hash: u64,
-    held: u64,
-}
-
-impl<'a> Loader<'a> {
-    fn new(disk: &'a Disk) -> Self {
-        Self {
-            disk,
-            pieces: Tree::ALL.map(|_| Vec::new()).into(),
-            bytes: 0,
-            counts: Counts::default(),
-            hash: 0,
-            held: 0,
-        }
-    }
-
-    fn load(mut self, path: &Path) -> Result<()> {
-        let mut reader = read_snapshot(path)?;
-        for record in reader.by_ref() {
-            self.add(record?)?;
-        }
-        let header = reader.header().clone();
-        if header.state_hash != self.hash {
-            return Err(reader.damaged("its rows do not match its state hash"));
-        }
-        let counts = std::mem::take(&mut self.counts);
-        for (queue, states) in counts.queues() {
-            for (state, count) in &states.states {
-                self.put::<LineCounts>(&(queue.clone(), state.clone()), count)?;
-            }
-        }
-        let held_bytes = self.held;
-        self.put::<Head>(&(), &StoredHeader { header, held_bytes })?;
-        self.write()
-    }
-
-    fn add(&mut self, record: Record) -> Result<()> {
-        match record {
-            Record::Live(task) => self.add_live(&task),
-            Record::Archived(task) => {
-                self.hash = self.hash.wrapping_add(task.hash());
-                self.held += HELD_ARCHIVED;
-                self.put::<Archive>(&task.uuid, &task)
-            }
-            Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
-        }
-    }
-
-    fn add_live(&mut self, task: &Arc<Task>) -> Result<()> {
-        self.hash = self.hash.wrapping_add(task.hash());
-        self.held += HELD_LIVE + task.payload.len() as u64;
-        let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
-        self.counts.add(queue, state, 1);
-        self.put::<Ready>(&(queue.clone(), state.clone(), task.place()), &task.uuid)?;
-        if let Some(deadline) = task.deadline() {
-            self.put::<Deadlines>(&deadline, &task.uuid)?;
-        }
-        self.put::<Live>(&task.uuid, task)
-    }
-
-    fn put<S: Keyspace>(&mut self, key: &S::Key, value: &S::Value) -> Result<()> {
-        let (key, value) = (S::key(key), S::value(value)?);
-        self.bytes += value.len();
-        let Some(piece) = self.pieces.get_mut(usize::from(S::TREE.number())) else {
-            return Ok(());
-        };
-        piece.push((key, value));
-        if piece.len() >= redo::PIECE_KEYS || self.bytes >= redo::PIECE_BYTES {
-            self.write()?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self) -> Result<()> {
-        self.bytes = 0;
-        for (tree, piece) in Tree::ALL.iter().zip(&mut self.pieces) {
-            piece.sort_unstable();
-            let changes = piece
-                .iter()
-                .map(|(key, value)| (&key[..], Some(&value[..])));
-            self.disk.apply(*tree, &changes.collect::<Vec<_>>())?;
-            piece.clear();
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

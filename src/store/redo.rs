@@ -2,7 +2,7 @@
 //!
 //! sled takes large batches badly, and small ones are not atomic together. With
 //! this file they are: a checkpoint that was cut short is made again from it.
-//! Each block holds the changes of one piece, in key order:
+//! Each block holds the changes of one piece:
 //!
 //! ```text
 //! piece  = tree (u8), change…
@@ -18,7 +18,7 @@ use super::view::Result;
 
 const FORMAT: Format = Format {
     magic: *b"cdogredo",
-    version: 1,
+    version: 2,
 };
 const PIECE: u8 = 1;
 const END: u8 = 2;
@@ -57,10 +57,39 @@ impl RedoWriter {
     pub fn push(&mut self, tree: Tree, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let full = self.keys >= PIECE_KEYS || self.piece.len() >= PIECE_BYTES;
         if full || self.tree != Some(tree) {
-            self.write_piece()?;
-            self.tree = Some(tree);
-            self.piece.push(tree.number());
+            self.begin_piece(tree)?;
         }
+        self.add(key, value);
+        Ok(())
+    }
+
+    /// Adds changes that are only right together: they go into one piece.
+    pub fn push_together(
+        &mut self,
+        tree: Tree,
+        changes: &[(Vec<u8>, Option<Vec<u8>>)],
+    ) -> Result<()> {
+        let length = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let bytes = changes.iter().map(|(key, value)| key.len() + length(value));
+        let bytes = self.piece.len() + bytes.sum::<usize>();
+        let full = self.keys + changes.len() > PIECE_KEYS || bytes > PIECE_BYTES;
+        if full || self.tree != Some(tree) {
+            self.begin_piece(tree)?;
+        }
+        for (key, value) in changes {
+            self.add(key, value.as_deref());
+        }
+        Ok(())
+    }
+
+    fn begin_piece(&mut self, tree: Tree) -> Result<()> {
+        self.write_piece()?;
+        self.tree = Some(tree);
+        self.piece.push(tree.number());
+        Ok(())
+    }
+
+    fn add(&mut self, key: &[u8], value: Option<&[u8]>) {
         let value_length = value.map_or(0, |value| value.len() + 1);
         let lengths = [key.len(), value_length].map(|length| (length as u32).to_le_bytes());
         self.piece.extend_from_slice(&lengths.concat());
@@ -68,7 +97,6 @@ impl RedoWriter {
         self.piece.extend_from_slice(value.unwrap_or_default());
         self.keys += 1;
         self.total += 1;
-        Ok(())
     }
 
     /// Ends the file and makes it durable, but not its name. Returns its size.
@@ -171,6 +199,29 @@ mod tests {
         let live = |keys| (Tree::Live, keys);
         assert_eq!(pieces, [live(128), live(128), live(44), (Tree::Header, 1)]);
         assert_eq!(last, Some((b"h".to_vec(), Some(Vec::new()))));
+    }
+
+    #[test]
+    fn what_belongs_together_stays_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("redo");
+        let mut redo = RedoWriter::create(&path).unwrap();
+        let group = |keys: u8, bytes| {
+            let row = |key| (vec![key], Some(vec![0; bytes]));
+            (0..keys).map(row).collect::<Vec<_>>()
+        };
+        for (keys, bytes) in [(100, 1), (28, 1), (1, 1), (200, 1), (70, 2600), (40, 2600)] {
+            redo.push_together(Tree::Ready, &group(keys, bytes))
+                .unwrap();
+        }
+        redo.finish().unwrap();
+        let mut pieces = Vec::new();
+        read(&path, |_, changes| {
+            pieces.push(changes.len());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(pieces, [128, 1, 200, 70, 40]);
     }
 
     #[test]

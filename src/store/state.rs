@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::disk::{Disk, Rows};
 use super::frozen::Frozen;
-use super::keys::{Archive, Buckets, Deadlines, Live, StoredHeader};
+use super::keys::{Archive, Buckets, Live, StoredHeader};
 use super::layered::Layered;
 use super::lines::Lines;
+use super::packed::Packed;
 use super::record::{Bucket, Deadline, Header, Task};
 use super::view::Result;
 use super::{Ledger, StoreError, View, counts::Counts};
@@ -178,7 +179,7 @@ impl View for State {
 
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {
         self.deadlines
-            .next(after.as_ref(), &Rows::<Deadlines>::of(self.disk()?))
+            .next(after.as_ref(), &Packed::all(self.disk()?))
     }
 
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {

@@ -1,48 +1,34 @@
-//! Deadlines: (time, order of arrival) → uuid.
+//! Deadlines: (time, order of arrival) → uuid, in chunks.
 
-use uuid::Uuid;
-
-use super::codec::{fixed, from_ordered, ordered, pair};
-use super::{Keyspace, Tree};
+use super::Tree;
+use super::chunk::IndexKey;
+use super::codec::{from_ordered, ordered, pair};
 use crate::store::record::Deadline;
 use crate::store::view::Result;
 
-const WHAT: &str = "checkpoint, deadlines";
-
-/// Deadlines: (time, order of arrival) → uuid.
-#[derive(Debug)]
-pub struct Deadlines;
-
-impl Keyspace for Deadlines {
-    type Key = Deadline;
-    type Value = Uuid;
+impl IndexKey for Deadline {
     const TREE: Tree = Tree::Deadlines;
+    const WHAT: &'static str = "checkpoint, deadlines";
+    const WIDTH: usize = 16;
 
-    fn key(key: &Deadline) -> Vec<u8> {
-        [ordered(key.at_ns), key.seq.to_be_bytes()].concat()
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&ordered(self.at_ns));
+        bytes.extend_from_slice(&self.seq.to_be_bytes());
     }
 
-    fn parse_key(bytes: &[u8]) -> Result<Deadline> {
-        let (at_ns, seq) = pair(WHAT, bytes)?;
-        Ok(Deadline {
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let (at_ns, seq) = pair(Self::WHAT, bytes)?;
+        Ok(Self {
             at_ns: from_ordered(at_ns),
             seq: u64::from_be_bytes(seq),
         })
-    }
-
-    fn value(value: &Uuid) -> Result<Vec<u8>> {
-        Ok(value.as_bytes().to_vec())
-    }
-
-    fn parse_value(bytes: &[u8]) -> Result<Uuid> {
-        Ok(Uuid::from_bytes(fixed(WHAT, bytes)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::keys::testing::{check_golden, check_keys, check_value};
+    use crate::store::keys::testing::check_index_keys;
 
     #[test]
     fn round_trip() {
@@ -52,13 +38,6 @@ mod tests {
                 keys.push(Deadline { at_ns, seq });
             }
         }
-        check_keys::<Deadlines>(&keys);
-        check_value::<Deadlines>(&Uuid::from_u128(5));
-    }
-
-    #[test]
-    fn golden() {
-        let golden = "00000000000000000000000000000005";
-        check_golden::<Deadlines>(&Uuid::from_u128(5), golden);
+        check_index_keys(&keys);
     }
 }

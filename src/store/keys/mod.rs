@@ -1,12 +1,13 @@
 //! The keyspaces of the checkpoint: what a row looks like as bytes, one file each.
 //!
 //! Keys are big-endian, so that the order of the bytes is the order of the keys.
-//! Values are bincode behind a version byte ([`codec`]).
+//! Values are bincode behind a version byte ([`codec`]); the two indexes stand in chunks ([`chunk`]).
 
 use super::view::Result;
 
 mod archive;
 mod buckets;
+pub mod chunk;
 pub mod codec;
 mod counts;
 mod deadlines;
@@ -17,19 +18,17 @@ pub mod ready;
 pub use archive::Archive;
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
-pub use deadlines::Deadlines;
 pub use header::{Head, StoredHeader};
 pub use live::Live;
-pub use ready::Ready;
 
 /// One tree of the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tree {
     /// Live tasks by uuid.
     Live,
-    /// Uuids of live tasks by queue, state and place.
+    /// Uuids of live tasks by queue, state and place, in chunks.
     Ready,
-    /// Uuids of live tasks by deadline.
+    /// Uuids of live tasks by deadline, in chunks.
     Deadlines,
     /// Archived tasks by uuid.
     Archive,
@@ -69,6 +68,11 @@ impl Tree {
     /// The number in a redo file.
     pub fn number(self) -> u8 {
         self as u8
+    }
+
+    /// Whether its rows are chunks, so that a reader of several wants them all of one moment.
+    pub fn is_packed(self) -> bool {
+        matches!(self, Tree::Ready | Tree::Deadlines)
     }
 
     /// The tree of a number.
@@ -114,6 +118,23 @@ pub(crate) mod testing {
     use std::fmt::Debug;
 
     use super::Keyspace;
+    use super::chunk::IndexKey;
+
+    /// A key comes back from its bytes, and bytes are ordered as keys are.
+    pub fn check_index_keys<K: IndexKey + Debug>(keys: &[K]) {
+        let bytes = |key: &K| {
+            let mut bytes = Vec::new();
+            key.write(&mut bytes);
+            bytes
+        };
+        for a in keys {
+            assert_eq!(bytes(a).len(), K::WIDTH);
+            assert_eq!(&K::parse(&bytes(a)).unwrap(), a);
+            for b in keys {
+                assert_eq!(a.cmp(b), bytes(a).cmp(&bytes(b)), "{a:?} {b:?}");
+            }
+        }
+    }
 
     /// A key comes back from its bytes, and bytes are ordered as keys are.
     pub fn check_keys<S: Keyspace<Key: Ord + Debug + Clone>>(keys: &[S::Key]) {

@@ -1,45 +1,34 @@
-//! Who is claimed next: queue, 0, state, 0, place → uuid.
+//! Who is claimed next: queue, 0, state, 0, place → uuid, in chunks.
 //!
 //! Names have no control characters, so a 0 ends them.
 
-use uuid::Uuid;
-
-use super::codec::{fixed, from_ordered, ordered, parts};
-use super::{Keyspace, Tree};
+use super::Tree;
+use super::chunk::IndexKey;
+use super::codec::{from_ordered, ordered, parts};
 use crate::store::StoreError;
 use crate::store::record::{Name, Place};
 use crate::store::view::Result;
 
 const WHAT: &str = "checkpoint, ready index";
-const PLACE_BYTES: usize = 24;
 
-/// Who is claimed next: (queue, state, place) → uuid.
-#[derive(Debug)]
-pub struct Ready;
-
-impl Keyspace for Ready {
-    type Key = (Name, Name, Place);
-    type Value = Uuid;
+impl IndexKey for Place {
     const TREE: Tree = Tree::Ready;
+    const WHAT: &'static str = WHAT;
+    const WIDTH: usize = 24;
 
-    fn key((queue, state, place): &Self::Key) -> Vec<u8> {
-        key_in_line(&prefix(queue, state), place)
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&ordered(self.inverted_priority));
+        bytes.extend_from_slice(&ordered(self.submit_time_ns));
+        bytes.extend_from_slice(&self.seq.to_be_bytes());
     }
 
-    fn parse_key(bytes: &[u8]) -> Result<Self::Key> {
-        let wrong = || StoreError::damaged(WHAT, format!("a key of {} bytes", bytes.len()));
-        let names = bytes.len().checked_sub(PLACE_BYTES).ok_or_else(wrong)?;
-        let (names, place) = bytes.split_at_checked(names).ok_or_else(wrong)?;
-        let (queue, state) = parse_prefix(WHAT, names)?;
-        Ok((queue, state, parse_place(place)?))
-    }
-
-    fn value(value: &Uuid) -> Result<Vec<u8>> {
-        Ok(value.as_bytes().to_vec())
-    }
-
-    fn parse_value(bytes: &[u8]) -> Result<Uuid> {
-        Ok(Uuid::from_bytes(fixed(WHAT, bytes)?))
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let [priority, submit_time, seq] = parts(WHAT, bytes)?;
+        Ok(Self {
+            inverted_priority: from_ordered(priority),
+            submit_time_ns: from_ordered(submit_time),
+            seq: u64::from_be_bytes(seq),
+        })
     }
 }
 
@@ -55,29 +44,6 @@ pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
         *last = 1;
     }
     end
-}
-
-/// A key from its prefix and place.
-pub fn key_in_line(prefix: &[u8], place: &Place) -> Vec<u8> {
-    let mut key = Vec::with_capacity(prefix.len() + PLACE_BYTES);
-    key.extend_from_slice(prefix);
-    key.extend_from_slice(&ordered(place.inverted_priority));
-    key.extend_from_slice(&ordered(place.submit_time_ns));
-    key.extend_from_slice(&place.seq.to_be_bytes());
-    key
-}
-
-/// The place at the end of a key.
-///
-/// # Errors
-/// If it isn't one.
-pub fn parse_place(bytes: &[u8]) -> Result<Place> {
-    let [priority, submit_time, seq] = parts(WHAT, bytes)?;
-    Ok(Place {
-        inverted_priority: from_ordered(priority),
-        submit_time_ns: from_ordered(submit_time),
-        seq: u64::from_be_bytes(seq),
-    })
 }
 
 /// Queue and state of a prefix.
@@ -98,41 +64,27 @@ pub fn parse_prefix(what: &str, bytes: &[u8]) -> Result<(Name, Name)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::keys::testing::{check_keys, check_value};
+    use crate::store::keys::testing::check_index_keys;
 
     #[test]
     fn round_trip() {
-        let mut keys = Vec::new();
-        for queue in ["", "a", "a b", "aa", "ä", "b"] {
-            for state in ["", "x", "xx"] {
-                for number in [i64::MIN, -1, 0, 1, i64::MAX] {
-                    let place = Place {
-                        inverted_priority: number,
-                        submit_time_ns: !number,
-                        seq: number as u64,
-                    };
-                    keys.push((Name::from(queue), Name::from(state), place));
-                }
-            }
-        }
-        check_keys::<Ready>(&keys);
-        check_value::<Ready>(&Uuid::from_u128(5));
+        let keys = [i64::MIN, -1, 0, 1, i64::MAX].map(|number| Place {
+            inverted_priority: number,
+            submit_time_ns: !number,
+            seq: number as u64,
+        });
+        check_index_keys(&keys);
     }
 
     #[test]
     fn lines_do_not_touch() {
-        let key = Ready::key(&("a".into(), "x".into(), place(u64::MAX)));
+        let mut key = prefix("a", "x");
+        key.extend_from_slice(&[255; Place::WIDTH]);
         assert!(key < prefix_end(&prefix("a", "x")));
         assert!(prefix_end(&prefix("a", "x")) < prefix("a", "x "));
-        assert!(Ready::parse_key(&key[1..]).is_ok());
-        assert!(Ready::parse_key(&key[3..]).is_err());
-    }
-
-    fn place(seq: u64) -> Place {
-        Place {
-            inverted_priority: i64::MAX,
-            submit_time_ns: i64::MAX,
-            seq,
-        }
+        assert!(prefix_end(&prefix("a", "x")) < prefix("a ", "x"));
+        assert!(prefix_end(&prefix("a", "")) < prefix("a", "x"));
+        assert!(parse_prefix(WHAT, &prefix("a", "x")).is_ok());
+        assert!(parse_prefix(WHAT, &prefix("a", "x")[2..]).is_err());
     }
 }

@@ -1,0 +1,151 @@
+//! From a snapshot to a new checkpoint.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::counts::Counts;
+use super::disk::Disk;
+use super::durable::Record;
+use super::keys::chunk::IndexKey;
+use super::keys::{Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, ready};
+use super::packed::Packed;
+use super::record::{Deadline, Name, Place, Task};
+use super::redo;
+use super::snapshot::read_snapshot;
+use super::state::{HELD_ARCHIVED, HELD_LIVE};
+use super::view::Result;
+
+/// So many tasks' index entries are gathered in memory; sorted, they fill chunks.
+const INDEX_ENTRIES: usize = 50_000;
+
+/// Writes the rows of a snapshot and their indexes in pieces.
+#[derive(Debug)]
+pub struct Loader<'a> {
+    disk: &'a Disk,
+    pieces: Vec<Vec<(Vec<u8>, Vec<u8>)>>,
+    bytes: usize,
+    /// Index entries that are not written yet: they are sorted before they are packed.
+    lines: BTreeMap<Vec<u8>, BTreeMap<Place, Uuid>>,
+    deadlines: BTreeMap<Deadline, Uuid>,
+    index_entries: usize,
+    counts: Counts,
+    hash: u64,
+    held: u64,
+}
+
+impl<'a> Loader<'a> {
+    /// Fills an empty checkpoint.
+    pub fn new(disk: &'a Disk) -> Self {
+        Self {
+            disk,
+            pieces: Tree::ALL.map(|_| Vec::new()).into(),
+            bytes: 0,
+            lines: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            index_entries: 0,
+            counts: Counts::default(),
+            hash: 0,
+            held: 0,
+        }
+    }
+
+    /// Writes all that the snapshot holds.
+    ///
+    /// # Errors
+    /// If the snapshot is damaged, or something can't be read or written.
+    pub fn load(mut self, path: &Path) -> Result<()> {
+        let mut reader = read_snapshot(path)?;
+        for record in reader.by_ref() {
+            self.add(record?)?;
+        }
+        let header = reader.header().clone();
+        if header.state_hash != self.hash {
+            return Err(reader.damaged("its rows do not match its state hash"));
+        }
+        let counts = std::mem::take(&mut self.counts);
+        for (queue, states) in counts.queues() {
+            for (state, count) in &states.states {
+                self.put::<LineCounts>(&(queue.clone(), state.clone()), count)?;
+            }
+        }
+        let held_bytes = self.held;
+        self.write_indexes()?;
+        self.put::<Head>(&(), &StoredHeader { header, held_bytes })?;
+        self.write()
+    }
+
+    fn add(&mut self, record: Record) -> Result<()> {
+        match record {
+            Record::Live(task) => self.add_live(&task),
+            Record::Archived(task) => {
+                self.hash = self.hash.wrapping_add(task.hash());
+                self.held += HELD_ARCHIVED;
+                self.put::<Archive>(&task.uuid, &task)
+            }
+            Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
+        }
+    }
+
+    fn add_live(&mut self, task: &Arc<Task>) -> Result<()> {
+        self.hash = self.hash.wrapping_add(task.hash());
+        self.held += HELD_LIVE + task.payload.len() as u64;
+        let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
+        self.counts.add(queue, state, 1);
+        let line = self.lines.entry(ready::prefix(queue, state)).or_default();
+        line.insert(task.place(), task.uuid);
+        if let Some(deadline) = task.deadline() {
+            self.deadlines.insert(deadline, task.uuid);
+        }
+        self.index_entries += 1;
+        if self.index_entries >= INDEX_ENTRIES {
+            self.write_indexes()?;
+        }
+        self.put::<Live>(&task.uuid, task)
+    }
+
+    fn write_indexes(&mut self) -> Result<()> {
+        self.index_entries = 0;
+        for (prefix, line) in std::mem::take(&mut self.lines) {
+            self.pack(&Packed::line(self.disk, prefix), line)?;
+        }
+        let deadlines = std::mem::take(&mut self.deadlines);
+        self.pack(&Packed::all(self.disk), deadlines)
+    }
+
+    fn pack<K: IndexKey>(&self, base: &Packed<'_, K>, entries: BTreeMap<K, Uuid>) -> Result<()> {
+        let puts = entries.into_iter().map(|(key, uuid)| (key, Some(uuid)));
+        base.repack(puts, |rows| {
+            let rows = rows.iter().map(|(key, value)| (&key[..], value.as_deref()));
+            self.disk.apply(K::TREE, &rows.collect::<Vec<_>>())
+        })
+    }
+
+    fn put<S: Keyspace>(&mut self, key: &S::Key, value: &S::Value) -> Result<()> {
+        let (key, value) = (S::key(key), S::value(value)?);
+        self.bytes += value.len();
+        let Some(piece) = self.pieces.get_mut(usize::from(S::TREE.number())) else {
+            return Ok(());
+        };
+        piece.push((key, value));
+        if piece.len() >= redo::PIECE_KEYS || self.bytes >= redo::PIECE_BYTES {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.bytes = 0;
+        for (tree, piece) in Tree::ALL.iter().zip(&mut self.pieces) {
+            piece.sort_unstable();
+            let changes = piece
+                .iter()
+                .map(|(key, value)| (&key[..], Some(&value[..])));
+            self.disk.apply(*tree, &changes.collect::<Vec<_>>())?;
+            piece.clear();
+        }
+        Ok(())
+    }
+}
