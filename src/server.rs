@@ -1,8 +1,6 @@
 //! Starts a node from its configuration, serves, and shuts down in order.
 
-use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,19 +10,19 @@ use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
 
+mod error;
+mod logging;
+mod open;
 mod restore;
 
+pub use error::ServerError;
 pub use restore::{Restored, restore};
 
 use crate::api::cluster::Cluster;
 use crate::api::{Defaults, Service, Translator};
 use crate::clock::{self, Clock};
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::http::{self, Site, metrics::Metrics};
 use crate::node::health::{Health, HealthBoard};
 use crate::node::{Node, Options};
@@ -32,9 +30,9 @@ use crate::proto::PUBLIC_DESCRIPTORS;
 use crate::proto::cluster::cluster_service_server::ClusterServiceServer;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
 use crate::raft::Raft;
-use crate::raft::log::LogStore;
-use crate::store::directory::{DataDir, DirectoryError, Identity};
-use crate::store::{self, Store, StoreError, View};
+use crate::store::directory::{DataDir, Identity};
+use error::start_error;
+use open::{open, report_replay};
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;
@@ -42,73 +40,17 @@ const SINGLE_NODE: u64 = 1;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone without a word is noticed after this long without an answer.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// How often a long replay says how far it is.
-const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
 /// Calls at once on one connection; more wait in the client.
 const MAX_STREAMS: u32 = 1024;
 /// Bytes that a connection may have on the way; a stream's share is what one message may need.
 const WINDOW_BYTES: u32 = 4 << 20;
-
-/// Why the server did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The data directory is refused.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The state can't be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The log can't be opened.
-    #[error("the log in {} can't be opened: {source}; a damaged log is never shortened: restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
-    Log {
-        /// Where it lies.
-        path: PathBuf,
-        /// What is wrong.
-        source: io::Error,
-    },
-    /// Entries between state and log are missing.
-    #[error("the log in {} holds the entries {first} to {last}, but the state needs entry {next} next: entries are missing; restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
-    Gap {
-        /// Where it lies.
-        path: PathBuf,
-        /// The log's first entry.
-        first: u64,
-        /// The log's last entry.
-        last: u64,
-        /// The entry that the state needs next.
-        next: u64,
-    },
-    /// An address can't be listened on.
-    #[error("can't listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A cluster was configured.
-    #[error("--members: this version serves single nodes only")]
-    Cluster,
-    /// Anything else that stops a start.
-    #[error("{what}: {why}")]
-    Start {
-        /// What was being done.
-        what: &'static str,
-        /// What went wrong.
-        why: String,
-    },
-}
-
-fn start_error(what: &'static str) -> impl FnOnce(String) -> ServerError {
-    move |why| ServerError::Start { what, why }
-}
 
 /// Runs a node until it is told to stop.
 ///
 /// # Errors
 /// If it can't start; one line that says what to do.
 pub fn run(config: Config) -> Result<(), ServerError> {
-    start_tracing(&config);
+    logging::start(&config);
     // One thread runs everything but file IO: measured faster than several on few cores.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -119,26 +61,21 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     served
 }
 
-fn start_tracing(config: &Config) {
-    // What the libraries say at `info` is about their insides; at `debug` and below it is wanted.
-    let libraries = match config.log_level {
-        LevelFilter::INFO => LevelFilter::WARN,
-        level => level,
+async fn serve(config: &Config) -> Result<(), ServerError> {
+    // Told to stop before it serves: nothing is in flight, and the log holds all there is.
+    let (listener, node, directory) = tokio::select! {
+        started = start(config) => started?,
+        () = told_to_stop() => return Ok(()),
     };
-    let filter = Targets::new()
-        .with_default(libraries)
-        .with_target("corndogs", config.log_level);
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let layer = match config.log_format {
-        LogFormat::Human => layer.with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => layer.json().boxed(),
-    };
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
-    // Whoever embeds the server may have its own subscriber: then that one stays.
-    let _ = subscriber.try_init();
+    let served = serve_calls(config, listener, &node, &directory.identity()).await;
+    shut_down(&node).await;
+    // Nobody else may have the directory before the last checkpoint is written.
+    drop(directory);
+    served
 }
 
-async fn serve(config: &Config) -> Result<(), ServerError> {
+/// Opens and starts everything but gRPC.
+async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), ServerError> {
     if config.cluster.is_some() {
         return Err(ServerError::Cluster);
     }
@@ -164,7 +101,7 @@ async fn serve(config: &Config) -> Result<(), ServerError> {
     };
     let figures = site.metrics.clone();
     tokio::spawn(async move { figures.upkeep().await });
-    let pages = tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
+    tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
 
     let group = directory.group(0);
     let (log, store) = open(&group).await?;
@@ -193,11 +130,7 @@ async fn serve(config: &Config) -> Result<(), ServerError> {
     );
     // The cell is empty: this is the only place that fills it.
     let _ = site.node.set(node.clone());
-
-    let served = serve_calls(config, grpc, &node, &identity).await;
-    pages.abort();
-    shut_down(&node).await;
-    served
+    Ok((grpc, node, directory))
 }
 
 fn options(config: &Config) -> Options {
@@ -209,72 +142,9 @@ fn options(config: &Config) -> Options {
     }
 }
 
-/// Where a group's log lies.
-fn log_dir(group: &Path) -> PathBuf {
-    group.join("log")
-}
-
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|source| ServerError::Listen { address, source })
-}
-
-/// Opens log and state, beside the runtime: probes answer meanwhile.
-async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
-    let group = group.to_owned();
-    let opened = tokio::task::spawn_blocking(move || {
-        let path = log_dir(&group);
-        let log = LogStore::open(&path).map_err(|source| ServerError::Log {
-            path: path.clone(),
-            source,
-        })?;
-        let options = store::Options {
-            durable_index: Some(log.durable_index()),
-            ..store::Options::default()
-        };
-        let store = Store::open(&group, options)?;
-        let position = store.lock().header().position.clone();
-        let next = if position.log_id.is_empty() {
-            0
-        } else {
-            position.index + 1
-        };
-        let (first, last) = (log.first_index(), log.last_index());
-        // A checkpoint never holds an entry that the log has not synced.
-        if first > next || last + 1 < next {
-            return Err(ServerError::Gap {
-                path,
-                first,
-                last,
-                next,
-            });
-        }
-        Ok((log, store))
-    });
-    let opened = opened
-        .await
-        .map_err(|error| start_error("open the data directory")(error.to_string()));
-    opened?
-}
-
-/// Tells once a second how far the log is replayed, and how long it will still take.
-async fn report_replay(last_index: u64, store: Store, health: Arc<HealthBoard>) {
-    let applied = || store.lock().header().position.index;
-    let (first, started) = (applied(), clock::monotonic());
-    loop {
-        tokio::time::sleep(REPLAY_INTERVAL).await;
-        let (done, all) = (
-            applied().saturating_sub(first),
-            last_index.saturating_sub(first).max(1),
-        );
-        let percent = done * 100 / all;
-        let spent_s = (clock::monotonic() - started).as_secs_f64();
-        let eta_s = (spent_s / done.max(1) as f64 * all.saturating_sub(done) as f64).ceil();
-        tracing::info!(percent, eta_s, entries = all, "replaying the log");
-        health.set(Health::Starting(format!(
-            "replaying the log: {percent} %, about {eta_s} s left"
-        )));
-    }
 }
 
 /// Serves gRPC until SIGTERM or SIGINT, then finishes what is in flight.

@@ -32,7 +32,7 @@ const QUEUE_BYTES: usize = 64 << 20;
 
 /// The types of our log's records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct LogTypes;
+pub(super) struct LogTypes;
 
 impl Types for LogTypes {
     type LogId = StoredLogId;
@@ -51,7 +51,7 @@ impl Types for LogTypes {
 }
 
 /// Whom the flush thread tells that something is durable.
-enum Flushed {
+pub(super) enum Flushed {
     Append {
         last_index: u64,
         callback: Waiting,
@@ -88,7 +88,7 @@ const STOPPED: &str = "the log has stopped writing: the disk is full or failing"
 
 /// Raft, waiting for an append. A log whose writes have failed drops what still waits
 /// without a word: raft has to hear of it, or it waits for ever.
-struct Waiting(Option<IOFlushed<TypeConfig>>);
+pub(super) struct Waiting(Option<IOFlushed<TypeConfig>>);
 
 impl Waiting {
     fn answer(mut self, result: Result<(), io::Error>) {
@@ -109,8 +109,10 @@ impl Drop for Waiting {
 /// A handle of the log; clones share it.
 #[derive(Clone)]
 pub struct LogStore {
-    log: Arc<Mutex<RaftLog<LogTypes>>>,
+    pub(super) log: Arc<Mutex<RaftLog<LogTypes>>>,
     durable: Arc<watch::Sender<u64>>,
+    /// How far a purge in steps still has to go.
+    pub(super) purge_to: Arc<Mutex<Option<LogId>>>,
 }
 
 /// Figures of the log.
@@ -140,6 +142,7 @@ impl LogStore {
         Ok(Self {
             log: Arc::new(Mutex::new(log)),
             durable: Arc::new(watch::Sender::new(last)),
+            purge_to: Arc::default(),
         })
     }
 
@@ -193,7 +196,7 @@ impl LogStore {
         }
     }
 
-    async fn flush(&self) -> Result<(), io::Error> {
+    pub(super) async fn flush(&self) -> Result<(), io::Error> {
         let (tx, rx) = oneshot::channel();
         self.log.lock().flush(true, Some(Flushed::Other(tx)))?;
         rx.await.map_err(|_| flush_thread_is_gone())?
@@ -350,7 +353,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
-        self.log.lock().purge(StoredLogId(log_id))?;
-        self.flush().await
+        self.purge_upto(log_id).await
     }
 }

@@ -14,6 +14,9 @@ use crate::queue::{self, Outcome};
 use crate::store::record::{Header, Position};
 use crate::store::{Changes, Store, StoreError, View, read_snapshot};
 
+/// Entries applied before other tasks get their turn.
+const ENTRIES_A_TURN: u64 = 64;
+
 /// A snapshot on its way: a file.
 #[derive(Debug, Clone)]
 pub struct SnapshotData {
@@ -86,7 +89,13 @@ impl RaftStateMachine<TypeConfig> for Machine {
     where
         Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
+        let mut applied = 0;
         while let Some((entry, responder)) = entries.try_next().await? {
+            applied += 1;
+            if applied % ENTRIES_A_TURN == 0 {
+                // A long replay must not keep probes and progress from running.
+                tokio::task::yield_now().await;
+            }
             self.store.wait_for_room().await;
             let outcomes = self.apply_entry(entry)?;
             if let Some(responder) = responder {

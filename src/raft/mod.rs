@@ -17,6 +17,7 @@ pub mod codec;
 pub mod log;
 pub mod machine;
 pub mod network;
+mod purge;
 #[cfg(test)]
 mod tests;
 pub mod types;

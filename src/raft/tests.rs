@@ -78,6 +78,36 @@ fn a_log_comes_back_after_it_was_dropped() {
 }
 
 #[test]
+fn a_long_purge_goes_in_steps_while_the_log_grows() {
+    use super::types::{Entry, LeaderId, LogId, Payload};
+    use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
+
+    let dir = tempfile::tempdir().unwrap();
+    let leader_id = LeaderId {
+        term: 1,
+        node_id: 1,
+    };
+    let entry = |index| Entry {
+        log_id: LogId { leader_id, index },
+        payload: Payload::Blank,
+    };
+    TypeConfig::run(async {
+        let mut log = LogStore::open(dir.path()).unwrap();
+        log.blocking_append((0..3000).map(entry)).await.unwrap();
+        let upto = |index| LogId { leader_id, index };
+        log.purge(upto(2000)).await.unwrap();
+        log.purge(upto(2499)).await.unwrap();
+        let mut next = 3000;
+        while log.first_index() < 2500 {
+            log.blocking_append([entry(next)]).await.unwrap();
+            next += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        assert_eq!((log.first_index(), log.last_index()), (2500, next - 1));
+    });
+}
+
+#[test]
 fn a_damaged_log_is_refused() {
     use super::types::{Entry, LeaderId, LogId, Payload};
     use openraft::storage::RaftLogStorageExt;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::{SINGLE_NODE, ServerError, start_error};
+use super::SINGLE_NODE;
+use super::error::{ServerError, start_error};
+use super::open::log_dir;
 use crate::clock;
 use crate::raft;
 use crate::store::directory::{DataDir, DirectoryError, Identity};
@@ -43,7 +45,7 @@ pub fn restore(data_dir: &Path, backup: &Path) -> Result<Restored, ServerError> 
         let state = store.lock();
         (state.header().position.clone(), state.counts().total())
     };
-    raft::begin_log_at(&super::log_dir(&group), SINGLE_NODE, &position).map_err(failed)?;
+    raft::begin_log_at(&log_dir(&group), SINGLE_NODE, &position).map_err(failed)?;
     Ok(Restored {
         live,
         index: position.index,

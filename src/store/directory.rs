@@ -9,6 +9,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
@@ -20,6 +21,9 @@ const MAGIC: &str = "corndogs data directory";
 const IDENTITY: &str = "identity";
 const IDENTITY_TMP: &str = "identity.tmp";
 const LOCK: &str = "LOCK";
+/// A process that was just killed may hold the lock until the system has taken its memory back.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// What may lie in a directory that is still taken as empty.
 const HARMLESS: [&str; 3] = [LOCK, IDENTITY_TMP, "lost+found"];
 
@@ -187,13 +191,16 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
         .write(true)
         .open(path.join(LOCK))
         .map_err(io)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(DirectoryError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(error) => Err(io(error.into())),
+    for _ in 0..LOCK_TRIES {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
+            Err(error) => return Err(io(error.into())),
+        }
     }
+    Err(DirectoryError::InUse {
+        path: path.to_owned(),
+    })
 }
 
 fn render(identity: &Identity) -> String {

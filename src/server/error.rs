@@ -1,0 +1,63 @@
+//! Why a server doesn't start: each message says what to do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::store::StoreError;
+use crate::store::directory::DirectoryError;
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The data directory is refused.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The state can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log can't be opened.
+    #[error("the log in {} can't be opened: {source}; a damaged log is never shortened: restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
+    Log {
+        /// Where it lies.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// Entries between state and log are missing.
+    #[error("the log in {} holds the entries {first} to {last}, but the state needs entry {next} next: entries are missing; restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
+    Gap {
+        /// Where it lies.
+        path: PathBuf,
+        /// The log's first entry.
+        first: u64,
+        /// The log's last entry.
+        last: u64,
+        /// The entry that the state needs next.
+        next: u64,
+    },
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A cluster was configured.
+    #[error("--members: this version serves single nodes only")]
+    Cluster,
+    /// Anything else that stops a start.
+    #[error("{what}: {why}")]
+    Start {
+        /// What was being done.
+        what: &'static str,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// For `map_err`: what was being done when it went wrong.
+pub(super) fn start_error(what: &'static str) -> impl FnOnce(String) -> ServerError {
+    move |why| ServerError::Start { what, why }
+}
