@@ -5,5 +5,6 @@ mod crash;
 mod harness;
 mod layered;
 mod recovery;
+mod repack;
 mod snapshot;
 mod views;
