@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
+mod connection;
 mod error;
 mod logging;
 mod open;
@@ -31,6 +33,7 @@ use crate::proto::cluster::cluster_service_server::ClusterServiceServer;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
 use crate::raft::Raft;
 use crate::store::directory::{DataDir, Identity};
+use connection::Connection;
 use error::start_error;
 use open::{open, report_replay};
 
@@ -192,7 +195,9 @@ async fn serve_calls(
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)
         .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            TcpIncoming::from(listener)
+                .with_nodelay(Some(true))
+                .map_ok(Connection),
             async move {
                 // An error means that the sender is gone: then it is time to stop, too.
                 let _ = stopped.wait_for(|stop| *stop).await;
