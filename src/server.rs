@@ -9,10 +9,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tonic::server::NamedService;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 mod connection;
+mod dispatch;
 mod error;
 mod logging;
 mod open;
@@ -34,11 +36,15 @@ use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
 use crate::raft::Raft;
 use crate::store::directory::{DataDir, Identity};
 use connection::Connection;
+use dispatch::Dispatch;
 use error::start_error;
 use open::{open, report_replay};
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;
+/// Tasks polled between two looks at the sockets: a group's answers are all written, and
+/// whole connections' requests read, in one go (tokio's 61: about a tenth slower at 64 workers).
+const EVENT_INTERVAL: u32 = 256;
 /// How long calls in flight may take to finish after SIGTERM.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that is gone without a word is noticed after this long without an answer.
@@ -57,6 +63,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     // One thread runs everything but file IO: measured faster than several on few cores.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(EVENT_INTERVAL)
         .build()
         .map_err(|error| start_error("start the runtime")(error.to_string()))?;
     let served = runtime.block_on(serve(&config));
@@ -181,6 +188,11 @@ async fn serve_calls(
     };
     let reflection_v1 = reflection().build_v1().map_err(broken)?;
     let reflection_v1alpha = reflection().build_v1alpha().map_err(broken)?;
+    let others = Routes::new(cluster)
+        .add_service(health)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
+        .prepare();
     let (stop, stopping) = watch::channel(false);
     let mut stopped = stopping.clone();
     let server = tonic::transport::Server::builder()
@@ -189,12 +201,8 @@ async fn serve_calls(
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
-        .add_service(service)
-        .add_service(cluster)
-        .add_service(health)
-        .add_service(reflection_v1)
-        .add_service(reflection_v1alpha)
         .serve_with_incoming_shutdown(
+            Dispatch::new(service, others),
             TcpIncoming::from(listener)
                 .with_nodelay(Some(true))
                 .map_ok(Connection),
