@@ -195,14 +195,10 @@ impl Disk {
     }
 
     /// Writes one piece of a checkpoint.
+    ///
+    /// Key by key: for the length of a batch sled keeps every reader out. Nothing needs a batch
+    /// to be whole, since the redo file outlives a crash, and whoever reads chunks holds `packed`.
     pub fn apply(&self, tree: Tree, changes: &[ChangeRef<'_>]) -> Result<()> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(*key, *value),
-                None => batch.remove(*key),
-            }
-        }
         // Held over the write, so that a scan sees a piece whole or not at all.
         let mut scan = self.scan.lock();
         if let Some(scan) = scan.as_mut() {
@@ -210,7 +206,16 @@ impl Disk {
             scan.save(self, tree, keys)?;
         }
         let _packed = tree.is_packed().then(|| self.packed.write());
-        self.sled(|| self.tree(tree).apply_batch(batch))
+        self.sled(|| {
+            let tree = self.tree(tree);
+            changes.iter().try_for_each(|(key, value)| {
+                match value {
+                    Some(value) => tree.insert(*key, *value)?,
+                    None => tree.remove(*key)?,
+                };
+                Ok(())
+            })
+        })
     }
 
     /// Makes all that was written durable.

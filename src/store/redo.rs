@@ -23,8 +23,10 @@ const FORMAT: Format = Format {
 const PIECE: u8 = 1;
 const END: u8 = 2;
 
-/// sled behaves with batches of this many keys.
+/// Keys in a piece: a snapshot's scan waits for the rest of one.
 pub const PIECE_KEYS: usize = 128;
+/// Keys of an index in a piece, unless more belong together: claims wait for the rest of one.
+const PACKED_PIECE_KEYS: usize = 16;
 /// Payloads can be large: a piece is no larger than this and one more change.
 pub const PIECE_BYTES: usize = 256 * 1024;
 
@@ -72,7 +74,7 @@ impl RedoWriter {
         let length = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
         let bytes = changes.iter().map(|(key, value)| key.len() + length(value));
         let bytes = self.piece.len() + bytes.sum::<usize>();
-        let full = self.keys + changes.len() > PIECE_KEYS || bytes > PIECE_BYTES;
+        let full = self.keys + changes.len() > PACKED_PIECE_KEYS || bytes > PIECE_BYTES;
         if full || self.tree != Some(tree) {
             self.begin_piece(tree)?;
         }
@@ -210,7 +212,7 @@ mod tests {
             let row = |key| (vec![key], Some(vec![0; bytes]));
             (0..keys).map(row).collect::<Vec<_>>()
         };
-        for (keys, bytes) in [(100, 1), (28, 1), (1, 1), (200, 1), (70, 2600), (40, 2600)] {
+        for (keys, bytes) in [(10, 1), (6, 1), (1, 1), (200, 1), (2, 260_000), (3, 2600)] {
             redo.push_together(Tree::Ready, &group(keys, bytes))
                 .unwrap();
         }
@@ -221,7 +223,7 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        assert_eq!(pieces, [128, 1, 200, 70, 40]);
+        assert_eq!(pieces, [16, 1, 200, 2, 3]);
     }
 
     #[test]
