@@ -38,7 +38,7 @@ use crate::store::directory::{DataDir, Identity};
 use connection::Connection;
 use dispatch::Dispatch;
 use error::start_error;
-use open::{open, report_replay};
+use open::{open, report_replay, report_to};
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;
@@ -114,13 +114,10 @@ async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), ServerEr
     tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
 
     let group = directory.group(0);
-    let (log, store) = open(&group).await?;
+    let report = report_to(health.clone());
+    let (log, store) = open(&group, report.clone()).await?;
     let identity = directory.identity();
-    let replay = tokio::spawn(report_replay(
-        log.last_index(),
-        store.clone(),
-        health.clone(),
-    ));
+    let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), report));
     let raft = Raft::start_single(
         identity.node_id,
         &config.listen.to_string(),

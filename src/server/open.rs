@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{ServerError, start_error};
-use crate::clock;
 use crate::node::health::{Health, HealthBoard};
 use crate::raft::log::LogStore;
-use crate::store::{self, Store, View};
+use crate::store::{self, Pace, Report, Store, View};
 
 /// How often a long replay says how far it is.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
@@ -19,7 +18,7 @@ pub(super) fn log_dir(group: &Path) -> PathBuf {
 }
 
 /// Opens log and state, beside the runtime: probes answer meanwhile.
-pub(super) async fn open(group: &Path) -> Result<(LogStore, Store), ServerError> {
+pub(super) async fn open(group: &Path, report: Report) -> Result<(LogStore, Store), ServerError> {
     let group = group.to_owned();
     let opened = tokio::task::spawn_blocking(move || {
         let path = log_dir(&group);
@@ -29,6 +28,7 @@ pub(super) async fn open(group: &Path) -> Result<(LogStore, Store), ServerError>
         })?;
         let options = store::Options {
             durable_index: Some(log.durable_index()),
+            report,
             ..store::Options::default()
         };
         let store = Store::open(&group, options)?;
@@ -56,22 +56,22 @@ pub(super) async fn open(group: &Path) -> Result<(LogStore, Store), ServerError>
     opened?
 }
 
-/// Tells once a second how far the log is replayed, and how long it will still take.
-pub(super) async fn report_replay(last_index: u64, store: Store, health: Arc<HealthBoard>) {
+/// Tells how far the log is replayed, and how long it will still take.
+pub(super) async fn report_replay(last_index: u64, store: Store, report: Report) {
     let applied = || store.lock().header().position.index;
-    let (first, started) = (applied(), clock::monotonic());
+    let first = applied();
+    let mut pace = Pace::new(
+        "replaying the log",
+        last_index.saturating_sub(first),
+        report,
+    );
     loop {
         tokio::time::sleep(REPLAY_INTERVAL).await;
-        let (done, all) = (
-            applied().saturating_sub(first),
-            last_index.saturating_sub(first).max(1),
-        );
-        let percent = done * 100 / all;
-        let spent_s = (clock::monotonic() - started).as_secs_f64();
-        let eta_s = (spent_s / done.max(1) as f64 * all.saturating_sub(done) as f64).ceil();
-        tracing::info!(percent, eta_s, entries = all, "replaying the log");
-        health.set(Health::Starting(format!(
-            "replaying the log: {percent} %, about {eta_s} s left"
-        )));
+        pace.at(applied().saturating_sub(first));
     }
+}
+
+/// Lets probes say how far the start is.
+pub(super) fn report_to(health: Arc<HealthBoard>) -> Report {
+    Report::to(move |what| health.set(Health::Starting(what)))
 }

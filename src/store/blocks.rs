@@ -123,6 +123,11 @@ impl BlockReader {
         Ok(Some((kind, bytes)))
     }
 
+    /// How many bytes are still to be read.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// An error that names the file.
     pub fn damaged(&self, detail: &str) -> StoreError {
         StoreError::damaged(self.path.display().to_string(), detail)

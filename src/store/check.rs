@@ -1,13 +1,16 @@
 //! A full scan that compares all that is kept in step: for tests, and before a repair.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::counts::Counts;
-use super::disk::Rows;
+use super::disk::{Disk, Rows};
+use super::keys::chunk::{self, Chunk, IndexKey};
 use super::keys::{Archive, Buckets, Live};
 use super::layered::{Base, Layered};
 use super::packed::Packed;
-use super::record::Task;
+use super::record::{Deadline, Place, Task};
+use super::repack::CHUNK_ENTRIES;
 use super::state::State;
 use super::view::Result;
 use super::{StoreError, View};
@@ -30,6 +33,8 @@ impl State {
         })?;
         same("counts", &counts, self.counts())?;
         self.check_lines()?;
+        check_chunks::<Place>(disk)?;
+        check_chunks::<Deadline>(disk)?;
         let mut deadlines = 0u64;
         each(&self.deadlines, &Packed::all(disk), |_| {
             deadlines += 1;
@@ -93,6 +98,39 @@ impl State {
             }
         }
         Ok(())
+    }
+}
+
+/// In the checkpoint the chunks of a line follow each other, and none is too large.
+fn check_chunks<K: IndexKey + std::fmt::Debug>(disk: &Disk) -> Result<()> {
+    let _packed = disk.packed.read();
+    let mut before: Option<(Vec<u8>, K)> = None;
+    let mut after: Option<sled::IVec> = None;
+    loop {
+        let from = match &after {
+            Some(after) => Bound::Excluded(&after[..]),
+            None => Bound::Unbounded,
+        };
+        let rows = disk.read_bytes(K::TREE, from, Bound::Unbounded, 1)?;
+        let Some((key, value)) = rows.into_iter().next() else {
+            return Ok(());
+        };
+        let (prefix, place) = key.split_at(key.len().saturating_sub(K::WIDTH));
+        let chunk: Chunk<K> = chunk::decode(place, &value)?;
+        if chunk.entries.len() > CHUNK_ENTRIES {
+            let detail = format!("a chunk of {} entries", chunk.entries.len());
+            return Err(damaged(K::WHAT, detail));
+        }
+        if let Some((line, last)) = &before
+            && line == prefix
+            && *last >= chunk.key
+        {
+            let detail = format!("the chunk {:?} begins before its place", chunk.key);
+            return Err(damaged(K::WHAT, detail));
+        }
+        let last = chunk.entries.last().map(|(last, _)| *last);
+        before = last.map(|last| (prefix.to_vec(), last));
+        after = Some(key);
     }
 }
 

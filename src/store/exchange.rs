@@ -10,6 +10,7 @@ use super::durable::Record;
 use super::files::{self, failed};
 use super::handle::Inner;
 use super::keys::{Archive, Buckets, Keyspace, Live, Tree};
+use super::pace::Report;
 use super::recovery;
 use super::scan::Chunk;
 use super::snapshot::{
@@ -68,7 +69,7 @@ impl Inner {
             index,
             bytes,
         };
-        recovery::build(&self.paths, Some(&snapshot))?;
+        recovery::build(&self.paths, Some(&snapshot), &Report::default())?;
         snapshot.path = snapshot_path(&self.paths.snapshots, index);
         let near = snapshot.path.with_extension(UNFINISHED);
         if snapshot.path != path {

@@ -61,7 +61,7 @@ impl Store {
     pub fn open(dir: &Path, options: Options) -> Result<Self> {
         files::create_dir(dir)?;
         let paths = Paths::new(dir);
-        let disk = Arc::new(recovery::open_checkpoint(&paths)?);
+        let disk = Arc::new(recovery::open_checkpoint(&paths, &options.report)?);
         let state = State::new(disk.clone(), 0)?;
         let progress = Progress {
             index: state.header().position.index,

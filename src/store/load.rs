@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::durable::Record;
 use super::keys::chunk::IndexKey;
 use super::keys::{Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, ready};
+use super::pace::{Pace, Report};
 use super::packed::Packed;
 use super::record::{Deadline, Name, Place, Task};
 use super::redo;
@@ -56,9 +57,12 @@ impl<'a> Loader<'a> {
     ///
     /// # Errors
     /// If the snapshot is damaged, or something can't be read or written.
-    pub fn load(mut self, path: &Path) -> Result<()> {
+    pub fn load(mut self, path: &Path, report: &Report) -> Result<()> {
         let mut reader = read_snapshot(path)?;
-        for record in reader.by_ref() {
+        let all = reader.left();
+        let mut pace = Pace::new("building the checkpoint", all, report.clone());
+        while let Some(record) = reader.next() {
+            pace.at(all - reader.left());
             self.add(record?)?;
         }
         let header = reader.header().clone();

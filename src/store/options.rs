@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::pace::Report;
+
 /// How a store works.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -16,6 +18,8 @@ pub struct Options {
     /// It must be right from the start, not only after the first flush. Without it,
     /// all entries count as flushed.
     pub durable_index: Option<watch::Receiver<u64>>,
+    /// Who is told how far the store is while it opens.
+    pub report: Report,
     pub(crate) hook: Hook,
 }
 
@@ -25,6 +29,7 @@ impl Default for Options {
             memtable_bytes: 16 * 1024 * 1024,
             checkpoint_interval: Duration::from_secs(5),
             durable_index: None,
+            report: Report::default(),
             hook: Hook::default(),
         }
     }

@@ -11,6 +11,7 @@ use super::durable::Record;
 use super::files;
 use super::keys::{Head, Keyspace, Tree};
 use super::load::Loader;
+use super::pace::{Pace, Report};
 use super::redo;
 use super::snapshot::{SnapshotFile, list_snapshots, read_snapshot, remove_unfinished};
 use super::view::Result;
@@ -57,7 +58,7 @@ impl Paths {
 ///
 /// # Errors
 /// If the files can't be read or written, or the checkpoint and all snapshots are damaged.
-pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
+pub fn open_checkpoint(paths: &Paths, report: &Report) -> Result<Disk> {
     files::create_dir(&paths.snapshots)?;
     remove_unfinished(&paths.snapshots)?;
     files::remove_file(&paths.redo_tmp)?;
@@ -76,14 +77,14 @@ pub fn open_checkpoint(paths: &Paths) -> Result<Disk> {
             Err(error) => error,
         }
     };
-    let newest = newest_readable(paths)?;
+    let newest = newest_readable(paths, report)?;
     let index = newest.as_ref().map_or(0, |snapshot| snapshot.index);
     if is_new {
         tracing::debug!("an empty checkpoint is made");
     } else {
         tracing::warn!(reason = %why, snapshot = index, "the checkpoint is built from the newest snapshot");
     }
-    build(paths, newest.as_ref())?;
+    build(paths, newest.as_ref(), report)?;
     swap(paths)
 }
 
@@ -139,10 +140,10 @@ fn is_bloated(disk_bytes: u64, held_bytes: u64) -> bool {
 }
 
 /// The newest snapshot that is whole. None if there is no snapshot at all.
-fn newest_readable(paths: &Paths) -> Result<Option<SnapshotFile>> {
+fn newest_readable(paths: &Paths, report: &Report) -> Result<Option<SnapshotFile>> {
     let mut first_error = None;
     for snapshot in list_snapshots(&paths.snapshots)? {
-        match check_snapshot(&snapshot.path) {
+        match check_snapshot(&snapshot.path, report) {
             Ok(()) => return Ok(Some(snapshot)),
             Err(error) => {
                 tracing::error!(%error, "a snapshot can't be used");
@@ -157,10 +158,13 @@ fn newest_readable(paths: &Paths) -> Result<Option<SnapshotFile>> {
 ///
 /// # Errors
 /// If it is damaged.
-pub fn check_snapshot(path: &Path) -> Result<()> {
+pub fn check_snapshot(path: &Path, report: &Report) -> Result<()> {
     let mut sum = 0u64;
     let mut reader = read_snapshot(path)?;
-    for record in reader.by_ref() {
+    let all = reader.left();
+    let mut pace = Pace::new("checking the snapshot", all, report.clone());
+    while let Some(record) = reader.next() {
+        pace.at(all - reader.left());
         match record? {
             Record::Live(task) | Record::Archived(task) => sum = sum.wrapping_add(task.hash()),
             Record::Bucket(..) => {}
@@ -173,12 +177,12 @@ pub fn check_snapshot(path: &Path) -> Result<()> {
 }
 
 /// Fills `checkpoint.new` from a snapshot, or leaves it empty without one.
-pub fn build(paths: &Paths, snapshot: Option<&SnapshotFile>) -> Result<()> {
+pub fn build(paths: &Paths, snapshot: Option<&SnapshotFile>, report: &Report) -> Result<()> {
     let path = paths.new_checkpoint();
     files::remove_dir(&path)?;
     let disk = Disk::create(&path)?;
     if let Some(snapshot) = snapshot {
-        Loader::new(&disk).load(&snapshot.path)?;
+        Loader::new(&disk).load(&snapshot.path, report)?;
     }
     disk.sync()
 }

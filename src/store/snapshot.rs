@@ -136,6 +136,11 @@ impl SnapshotReader {
         &self.header
     }
 
+    /// How many bytes of the file are still to be read.
+    pub fn left(&self) -> u64 {
+        self.blocks.left()
+    }
+
     /// An error that names the file.
     pub fn damaged(&self, detail: &str) -> StoreError {
         self.blocks.damaged(detail)

@@ -48,6 +48,32 @@ fn after_any_step() {
     assert!(step >= 12, "{step} steps");
 }
 
+/// A checkpoint that fails once after any of its steps is finished by the next attempt.
+#[test]
+fn a_failed_attempt_is_made_good() {
+    for step in 0.. {
+        let mut harness = Harness::new();
+        harness.grow_much(1, FIRST);
+        harness.checkpoint();
+        let steps = harness.fail_once_after(step);
+        harness.reopen();
+        harness.grow_much(2, SECOND);
+        let first = futures::executor::block_on(harness.store().checkpoint_now());
+        if steps.load(Ordering::SeqCst) <= step {
+            assert!(step >= 12, "{step} steps");
+            return;
+        }
+        assert!(first.is_err(), "step {step} failed");
+        // What changes between the attempts waits for the next checkpoint.
+        harness.grow_much(3, FIRST);
+        harness.checkpoint();
+        harness.log.check(harness.store());
+        harness.reopen();
+        assert_eq!(harness.index() as usize, FIRST + SECOND + FIRST);
+        harness.log.check(harness.store());
+    }
+}
+
 #[test]
 fn in_the_middle_of_recovery() {
     let mut harness = Harness::new();

@@ -286,6 +286,18 @@ impl Harness {
         self.store().lock().header().position.index
     }
 
+    /// Lets the store fail once, when the given step is done.
+    pub fn fail_once_after(&mut self, step: usize) -> Arc<AtomicUsize> {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let counter = steps.clone();
+        self.options.hook = Hook {
+            step: Some(Arc::new(move |_| {
+                counter.fetch_add(1, Ordering::SeqCst) != step
+            })),
+        };
+        steps
+    }
+
     /// Copies the directory as it is when the given step is done, and stops there.
     pub fn crash_after(&mut self, step: usize) -> (TempDir, Arc<AtomicUsize>) {
         let copy = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 mod crash;
 mod harness;
 mod layered;
+mod readers;
 mod recovery;
 mod repack;
 mod snapshot;
