@@ -5,21 +5,19 @@
 
 use super::view::Result;
 
-mod archive;
 mod buckets;
 pub mod chunk;
 pub mod codec;
 mod counts;
 mod deadlines;
 mod header;
-mod live;
 pub mod ready;
+mod tasks;
 
-pub use archive::Archive;
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
 pub use header::{Head, StoredHeader};
-pub use live::Live;
+pub use tasks::{Archive, Live};
 
 /// One tree of the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

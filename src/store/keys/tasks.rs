@@ -1,4 +1,4 @@
-//! Archived tasks: uuid → row without payload.
+//! Tasks: uuid → row. Live and archived ones, whose payload is gone, each in a tree of their own.
 
 use std::sync::Arc;
 
@@ -9,23 +9,34 @@ use super::{Keyspace, Tree};
 use crate::store::record::Task;
 use crate::store::view::Result;
 
-const WHAT: &str = "checkpoint, archive";
+/// Live tasks.
+pub type Live = Tasks<false>;
+/// Archived tasks.
+pub type Archive = Tasks<true>;
 
-/// Archived tasks: uuid → row without payload.
+/// Tasks by uuid.
 #[derive(Debug)]
-pub struct Archive;
+pub struct Tasks<const ARCHIVED: bool>;
 
-impl Keyspace for Archive {
+impl<const ARCHIVED: bool> Tasks<ARCHIVED> {
+    const WHAT: &'static str = if ARCHIVED {
+        "checkpoint, archive"
+    } else {
+        "checkpoint, live tasks"
+    };
+}
+
+impl<const ARCHIVED: bool> Keyspace for Tasks<ARCHIVED> {
     type Key = Uuid;
     type Value = Arc<Task>;
-    const TREE: Tree = Tree::Archive;
+    const TREE: Tree = if ARCHIVED { Tree::Archive } else { Tree::Live };
 
     fn key(key: &Uuid) -> Vec<u8> {
         key.as_bytes().to_vec()
     }
 
     fn parse_key(bytes: &[u8]) -> Result<Uuid> {
-        Ok(Uuid::from_bytes(fixed(WHAT, bytes)?))
+        Ok(Uuid::from_bytes(fixed(Self::WHAT, bytes)?))
     }
 
     fn value(value: &Arc<Task>) -> Result<Vec<u8>> {
@@ -33,7 +44,7 @@ impl Keyspace for Archive {
     }
 
     fn parse_value(bytes: &[u8]) -> Result<Arc<Task>> {
-        decode_task(WHAT, bytes)
+        decode_task(Self::WHAT, bytes)
     }
 }
 
@@ -45,7 +56,9 @@ mod tests {
 
     #[test]
     fn round_trip() {
+        check_keys::<Live>(&[0, 1, u128::MAX, 1 << 127, 256].map(Uuid::from_u128));
         check_keys::<Archive>(&[0, 1, u128::MAX, 1 << 127, 256].map(Uuid::from_u128));
+        check_value::<Live>(&Arc::new(task(7)));
         check_value::<Archive>(&Arc::new(task(7)));
     }
 
@@ -57,6 +70,7 @@ mod tests {
             "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
             "00000000000010000000",
         );
+        check_golden::<Live>(&Arc::new(task(7)), golden);
         check_golden::<Archive>(&Arc::new(task(7)), golden);
     }
 }
