@@ -76,10 +76,14 @@ impl Bench {
     }
 }
 
+fn uuid(seq: u64) -> Uuid {
+    Uuid::from_u128(u128::from(seq) << 64 | 0x8000_0000_0000_0000)
+}
+
 fn submit(state: &mut corndogs::store::State) {
     let seq = state.header().next_seq;
     let task = Task {
-        uuid: Uuid::from_u128(u128::from(seq) << 64 | 0x8000_0000_0000_0000),
+        uuid: uuid(seq),
         seq,
         queue: "queue".into(),
         current_state: "submitted".into(),
@@ -112,8 +116,8 @@ fn claim(state: &mut corndogs::store::State) -> Arc<Task> {
     after
 }
 
-fn complete(state: &mut corndogs::store::State, before: Arc<Task>) {
-    let before = state.live(before.uuid).unwrap().unwrap();
+fn complete(state: &mut corndogs::store::State, task: Arc<Task>) {
+    let before = state.live(task.uuid).unwrap().unwrap();
     let mut after = Task::clone(&before);
     after.payload = Bytes::new();
     let after = Arc::new(after);
@@ -159,6 +163,41 @@ fn checkpoints(rounds: u64) -> Duration {
     spent
 }
 
+/// Checkpoints of 10k tasks that end, out of 200k: every `stride`th one, so that each round
+/// changes the more chunks of the indexes the larger the stride is.
+fn ends(rounds: u64, stride: u64) -> Duration {
+    const BACKLOG: u64 = 200_000;
+    const ENDS: u64 = 10_000;
+    let mut bench = Bench::new();
+    let mut left = 0;
+    let mut spent = Duration::ZERO;
+    for _ in 0..rounds {
+        if left == 0 {
+            bench = Bench::new();
+            bench.backlog(BACKLOG);
+            left = BACKLOG / ENDS;
+        }
+        left -= 1;
+        let first = match stride {
+            1 => left * ENDS,
+            _ => left,
+        };
+        let seqs: Vec<u64> = (0..ENDS).map(|at| first + at * stride).collect();
+        for seqs in seqs.chunks(BATCH as usize) {
+            bench.entry(|state| {
+                for seq in seqs {
+                    let task = state.live(uuid(*seq)).unwrap().unwrap();
+                    complete(state, task);
+                }
+            });
+        }
+        let started = monotonic();
+        block_on(bench.store.checkpoint_now()).unwrap();
+        spent += monotonic() - started;
+    }
+    spent
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     let mut group = criterion.benchmark_group("store");
@@ -187,6 +226,12 @@ fn main() {
     });
     group.throughput(Throughput::Elements(10_000));
     group.bench_function("checkpoint of 10k submits", |b| b.iter_custom(checkpoints));
+    group.bench_function("checkpoint of 10k ends, one behind the other", |b| {
+        b.iter_custom(|rounds| ends(rounds, 1))
+    });
+    group.bench_function("checkpoint of 10k ends, scattered over 200k", |b| {
+        b.iter_custom(|rounds| ends(rounds, 20))
+    });
     group.finish();
     criterion.final_summary();
 }
