@@ -124,14 +124,11 @@ async fn run(raft: Raft, clock: Arc<Clock>, mut proposals: mpsc::Receiver<Propos
         while !waiting.is_empty() {
             let rest = waiting.split_off(group_len(&waiting));
             let group = std::mem::replace(&mut waiting, rest);
-            let Some(done) = propose_group(&raft, &clock, group).await else {
-                continue;
-            };
-            under_way.push_back(done);
-            while under_way.len() >= WINDOW {
-                if let Some(done) = under_way.pop_front() {
-                    drop(done.await);
-                }
+            under_way.extend(propose_group(&raft, &clock, group).await);
+            if under_way.len() == WINDOW
+                && let Some(oldest) = under_way.pop_front()
+            {
+                drop(oldest.await);
             }
         }
     }

@@ -37,7 +37,7 @@ impl LogStore {
         Ok(())
     }
 
-    async fn purge_now(&self, log_id: LogId) -> Result<(), io::Error> {
+    pub(super) async fn purge_now(&self, log_id: LogId) -> Result<(), io::Error> {
         self.log.lock().purge(StoredLogId(log_id))?;
         self.flush().await
     }
@@ -54,7 +54,7 @@ impl LogStore {
     }
 
     /// Up to where the next step goes; none when all is done.
-    fn next_purge(&self) -> Option<LogId> {
+    pub(super) fn next_purge(&self) -> Option<LogId> {
         let mut target = self.purge_to.lock();
         let first = self.first_index();
         *target = target.filter(|log_id| first <= log_id.index);

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::log::LogStore;
 use super::machine::Machine;
-use super::types::TypeConfig;
+use super::types::{Entry, LeaderId, LogId, Payload, TypeConfig};
 use crate::store::{Options, Store};
 
 struct Builder;
@@ -20,6 +20,21 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
     }
 }
 
+fn log_id(index: u64) -> LogId {
+    let leader_id = LeaderId {
+        term: 3,
+        node_id: 1,
+    };
+    LogId { leader_id, index }
+}
+
+fn blank(index: u64) -> Entry {
+    Entry {
+        log_id: log_id(index),
+        payload: Payload::Blank,
+    }
+}
+
 #[test]
 fn openraft_suite_passes() {
     TypeConfig::run(async { Suite::test_all(Builder).await }).unwrap();
@@ -27,25 +42,21 @@ fn openraft_suite_passes() {
 
 #[test]
 fn a_log_comes_back_after_it_was_dropped() {
-    use super::types::{Entry, Group, LeaderId, LogId, Payload, Vote};
+    use super::types::{Group, Vote};
     use crate::proto::durable;
     use openraft::RaftLogReader;
     use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 
     let dir = tempfile::tempdir().unwrap();
-    let leader_id = LeaderId {
-        term: 3,
-        node_id: 1,
-    };
     let entry = |index| Entry {
-        log_id: LogId { leader_id, index },
+        log_id: log_id(index),
         payload: Payload::Normal(Group::encode(&durable::Group {
             now_ns: index as i64,
             commands: Vec::new(),
         })),
     };
     let vote = Vote {
-        leader_id,
+        leader_id: log_id(0).leader_id,
         committed: true,
     };
     TypeConfig::run(async {
@@ -53,18 +64,8 @@ fn a_log_comes_back_after_it_was_dropped() {
         log.save_vote(&vote).await.unwrap();
         log.blocking_append((0..100).map(entry)).await.unwrap();
         assert_eq!(*log.durable_index().borrow(), 99);
-        log.purge(LogId {
-            leader_id,
-            index: 9,
-        })
-        .await
-        .unwrap();
-        log.truncate_after(Some(LogId {
-            leader_id,
-            index: 49,
-        }))
-        .await
-        .unwrap();
+        log.purge(log_id(9)).await.unwrap();
+        log.truncate_after(Some(log_id(49))).await.unwrap();
         assert_eq!(*log.durable_index().borrow(), 49);
     });
     TypeConfig::run(async {
@@ -78,28 +79,18 @@ fn a_log_comes_back_after_it_was_dropped() {
 }
 
 #[test]
-fn a_long_purge_goes_in_steps_while_the_log_grows() {
-    use super::types::{Entry, LeaderId, LogId, Payload};
+fn a_long_purge_ends_while_the_log_grows() {
     use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 
     let dir = tempfile::tempdir().unwrap();
-    let leader_id = LeaderId {
-        term: 1,
-        node_id: 1,
-    };
-    let entry = |index| Entry {
-        log_id: LogId { leader_id, index },
-        payload: Payload::Blank,
-    };
     TypeConfig::run(async {
         let mut log = LogStore::open(dir.path()).unwrap();
-        log.blocking_append((0..3000).map(entry)).await.unwrap();
-        let upto = |index| LogId { leader_id, index };
-        log.purge(upto(2000)).await.unwrap();
-        log.purge(upto(2499)).await.unwrap();
+        log.blocking_append((0..3000).map(blank)).await.unwrap();
+        log.purge(log_id(2000)).await.unwrap();
+        log.purge(log_id(2499)).await.unwrap();
         let mut next = 3000;
         while log.first_index() < 2500 {
-            log.blocking_append([entry(next)]).await.unwrap();
+            log.blocking_append([blank(next)]).await.unwrap();
             next += 1;
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -108,22 +99,31 @@ fn a_long_purge_goes_in_steps_while_the_log_grows() {
 }
 
 #[test]
-fn a_damaged_log_is_refused() {
-    use super::types::{Entry, LeaderId, LogId, Payload};
+fn a_long_purge_goes_in_steps() {
     use openraft::storage::RaftLogStorageExt;
 
     let dir = tempfile::tempdir().unwrap();
-    let leader_id = LeaderId {
-        term: 1,
-        node_id: 1,
-    };
-    let entries = (0..100).map(|index| Entry {
-        log_id: LogId { leader_id, index },
-        payload: Payload::Blank,
-    });
     TypeConfig::run(async {
         let mut log = LogStore::open(dir.path()).unwrap();
-        log.blocking_append(entries).await.unwrap();
+        log.blocking_append((0..3000).map(blank)).await.unwrap();
+        *log.purge_to.lock() = Some(log_id(1200));
+        let mut steps = Vec::new();
+        while let Some(step) = log.next_purge() {
+            log.purge_now(step).await.unwrap();
+            steps.push((step.index, log.first_index()));
+        }
+        assert_eq!(steps, [(511, 512), (1023, 1024), (1200, 1201)]);
+    });
+}
+
+#[test]
+fn a_damaged_log_is_refused() {
+    use openraft::storage::RaftLogStorageExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    TypeConfig::run(async {
+        let mut log = LogStore::open(dir.path()).unwrap();
+        log.blocking_append((0..100).map(blank)).await.unwrap();
     });
     let mut files = std::fs::read_dir(dir.path()).unwrap();
     let chunk = files.find_map(|file| {

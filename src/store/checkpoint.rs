@@ -147,15 +147,14 @@ impl Inner {
         })?;
         self.step("all pieces")?;
         disk.sync()?;
+        let disk_bytes = disk.size()?;
         self.step("synced")?;
         files::publish(&self.paths.redo, &self.paths.redo_done)?;
         writer.published = false;
         self.step("redo done")?;
         writer.header = frozen.header.header.clone();
         self.state.lock().finish();
-        self.forget(frozen);
         let duration = clock::monotonic().saturating_sub(started);
-        let disk_bytes = disk.size()?;
         self.progress.send_modify(|progress| {
             progress.index = frozen.index();
             progress.checkpoints += 1;
@@ -163,6 +162,8 @@ impl Inner {
             progress.disk_bytes = disk_bytes;
             progress.error = None;
         });
+        // Last: who sees no checkpoint under way sees this one's figures.
+        self.forget(frozen);
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::counts::Counts;
 use super::disk::Disk;
 use super::durable::Record;
-use super::keys::chunk::IndexKey;
 use super::keys::{Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, ready};
 use super::pace::{Pace, Report};
 use super::packed::Packed;
@@ -113,18 +112,10 @@ impl<'a> Loader<'a> {
     fn write_indexes(&mut self) -> Result<()> {
         self.index_entries = 0;
         for (prefix, line) in std::mem::take(&mut self.lines) {
-            self.pack(&Packed::line(self.disk, prefix), line)?;
+            Packed::line(self.disk, prefix).apply(puts(line))?;
         }
         let deadlines = std::mem::take(&mut self.deadlines);
-        self.pack(&Packed::all(self.disk), deadlines)
-    }
-
-    fn pack<K: IndexKey>(&self, base: &Packed<'_, K>, entries: BTreeMap<K, Uuid>) -> Result<()> {
-        let puts = entries.into_iter().map(|(key, uuid)| (key, Some(uuid)));
-        base.repack(puts, |rows| {
-            let rows = rows.iter().map(|(key, value)| (&key[..], value.as_deref()));
-            self.disk.apply(K::TREE, &rows.collect::<Vec<_>>())
-        })
+        Packed::all(self.disk).apply(puts(deadlines))
     }
 
     fn put<S: Keyspace>(&mut self, key: &S::Key, value: &S::Value) -> Result<()> {
@@ -152,4 +143,8 @@ impl<'a> Loader<'a> {
         }
         Ok(())
     }
+}
+
+fn puts<K>(entries: BTreeMap<K, Uuid>) -> impl Iterator<Item = (K, Option<Uuid>)> {
+    entries.into_iter().map(|(key, uuid)| (key, Some(uuid)))
 }

@@ -60,6 +60,14 @@ impl<'a, K: IndexKey> Packed<'a, K> {
         })
     }
 
+    /// Makes changes in the checkpoint at once.
+    pub fn apply(&self, changes: impl Iterator<Item = (K, Option<Uuid>)>) -> Result<()> {
+        self.repack(changes, |rows| {
+            let rows = rows.iter().map(|(key, value)| (&key[..], value.as_deref()));
+            self.disk.apply(K::TREE, &rows.collect::<Vec<_>>())
+        })
+    }
+
     fn bytes(&self, key: &K) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.prefix.len() + K::WIDTH);
         bytes.extend_from_slice(&self.prefix);

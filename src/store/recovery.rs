@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::disk::{Disk, damage_marker};
-use super::durable::Record;
 use super::files;
 use super::keys::{Head, Keyspace, Tree};
 use super::load::Loader;
-use super::pace::{Pace, Report};
+use super::pace::Report;
 use super::redo;
-use super::snapshot::{SnapshotFile, list_snapshots, read_snapshot, remove_unfinished};
+use super::snapshot::{SnapshotFile, list_snapshots, remove_unfinished};
 use super::view::Result;
 
 /// A checkpoint is bloated if it is this large …
@@ -77,14 +76,12 @@ pub fn open_checkpoint(paths: &Paths, report: &Report) -> Result<Disk> {
             Err(error) => error,
         }
     };
-    let newest = newest_readable(paths, report)?;
-    let index = newest.as_ref().map_or(0, |snapshot| snapshot.index);
     if is_new {
         tracing::debug!("an empty checkpoint is made");
     } else {
-        tracing::warn!(reason = %why, snapshot = index, "the checkpoint is built from the newest snapshot");
+        tracing::warn!(reason = %why, "the checkpoint is built anew");
     }
-    build(paths, newest.as_ref(), report)?;
+    build_from_newest(paths, report)?;
     swap(paths)
 }
 
@@ -139,41 +136,25 @@ fn is_bloated(disk_bytes: u64, held_bytes: u64) -> bool {
     disk_bytes > BLOATED_BYTES && disk_bytes / BLOATED_TIMES > held_bytes
 }
 
-/// The newest snapshot that is whole. None if there is no snapshot at all.
-fn newest_readable(paths: &Paths, report: &Report) -> Result<Option<SnapshotFile>> {
+/// Fills `checkpoint.new` from the newest snapshot that is whole; without any snapshot it stays empty.
+fn build_from_newest(paths: &Paths, report: &Report) -> Result<()> {
     let mut first_error = None;
     for snapshot in list_snapshots(&paths.snapshots)? {
-        match check_snapshot(&snapshot.path, report) {
-            Ok(()) => return Ok(Some(snapshot)),
+        match build(paths, Some(&snapshot), report) {
+            Ok(()) => {
+                tracing::info!(snapshot = snapshot.index, "the checkpoint was built");
+                return Ok(());
+            }
             Err(error) => {
-                tracing::error!(%error, "a snapshot can't be used");
+                tracing::error!(%error, "no checkpoint can be built from a snapshot");
                 first_error.get_or_insert(error);
             }
         }
     }
-    first_error.map_or(Ok(None), Err)
-}
-
-/// Reads a snapshot from beginning to end.
-///
-/// # Errors
-/// If it is damaged.
-pub fn check_snapshot(path: &Path, report: &Report) -> Result<()> {
-    let mut sum = 0u64;
-    let mut reader = read_snapshot(path)?;
-    let all = reader.left();
-    let mut pace = Pace::new("checking the snapshot", all, report.clone());
-    while let Some(record) = reader.next() {
-        pace.at(all - reader.left());
-        match record? {
-            Record::Live(task) | Record::Archived(task) => sum = sum.wrapping_add(task.hash()),
-            Record::Bucket(..) => {}
-        }
+    match first_error {
+        Some(error) => Err(error),
+        None => build(paths, None, report),
     }
-    if sum == reader.header().state_hash {
-        return Ok(());
-    }
-    Err(reader.damaged("its rows do not match its state hash"))
 }
 
 /// Fills `checkpoint.new` from a snapshot, or leaves it empty without one.

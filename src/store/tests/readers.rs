@@ -7,7 +7,6 @@ use std::thread;
 use uuid::Uuid;
 
 use crate::store::disk::Disk;
-use crate::store::keys::Tree;
 use crate::store::layered::Base;
 use crate::store::packed::Packed;
 use crate::store::record::Deadline;
@@ -25,22 +24,11 @@ fn entry(key: u32) -> (Deadline, Uuid) {
     (deadline, Uuid::from_u128(u128::from(key)))
 }
 
-/// Makes changes in pieces, as a checkpoint does.
-fn write(disk: &Disk, changes: impl Iterator<Item = (Deadline, Option<Uuid>)>) {
-    let written = Packed::<Deadline>::all(disk).repack(changes, |rows| {
-        let rows = rows.iter().map(|(key, value)| (&key[..], value.as_deref()));
-        disk.apply(Tree::Deadlines, &rows.collect::<Vec<_>>())
-    });
-    written.unwrap();
-}
-
 /// Puts or removes all entries that come and go.
 fn turn(disk: &Disk, put: bool) {
     let comes_and_goes = (0..KEYS).filter(|key| key % STAYS != 0).map(entry);
-    write(
-        disk,
-        comes_and_goes.map(|(key, uuid)| (key, put.then_some(uuid))),
-    );
+    let changes = comes_and_goes.map(|(key, uuid)| (key, put.then_some(uuid)));
+    Packed::all(disk).apply(changes).unwrap();
 }
 
 #[test]
@@ -49,7 +37,8 @@ fn see_every_entry_that_stays() {
     let disk = Disk::create(&dir.path().join("checkpoint")).unwrap();
     let index = Packed::<Deadline>::all(&disk);
     let stays: Vec<_> = (0..KEYS).step_by(STAYS as usize).map(entry).collect();
-    write(&disk, stays.iter().map(|(key, uuid)| (*key, Some(*uuid))));
+    let puts = stays.iter().map(|(key, uuid)| (*key, Some(*uuid)));
+    index.apply(puts).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let reader = || {

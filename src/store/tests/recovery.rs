@@ -103,6 +103,23 @@ fn a_swap_that_was_cut_short_is_made_again() {
 }
 
 #[test]
+fn an_older_snapshot_serves_where_the_newest_is_damaged() {
+    let mut harness = Harness::new();
+    harness.grow_much(1, 100);
+    let older = harness.store().write_snapshot(true).unwrap();
+    let kept = std::fs::read(&older.path).unwrap();
+    harness.grow_much(2, 100);
+    let newest = harness.store().write_snapshot(true).unwrap();
+    harness.close();
+    std::fs::write(&older.path, kept).unwrap();
+    damage(&harness.path().join("checkpoint/db"));
+    damage(&newest.path);
+    harness.reopen();
+    assert_eq!(harness.index(), older.index);
+    harness.log.check(harness.store());
+}
+
+#[test]
 fn where_all_snapshots_are_damaged_too_it_says_so() {
     let mut harness = Harness::new();
     harness.grow_much(1, 100);
