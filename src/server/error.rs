@@ -44,9 +44,14 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
-    /// A cluster was configured.
-    #[error("--members: this version serves single nodes only")]
-    Cluster,
+    /// A cluster's directory was given to a single node.
+    #[error("data directory {} belongs to a node of a cluster of {members}: start it with --node-id, --peer-listen and --members", path.display())]
+    NotSingle {
+        /// The directory.
+        path: PathBuf,
+        /// How many nodes the cluster has.
+        members: usize,
+    },
     /// Anything else that stops a start.
     #[error("{what}: {why}")]
     Start {
