@@ -4,18 +4,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 mod connection;
 mod dispatch;
 mod error;
+mod incoming;
 mod logging;
 mod open;
 mod restore;
@@ -35,9 +34,10 @@ use crate::proto::cluster::cluster_service_server::ClusterServiceServer;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
 use crate::raft::Raft;
 use crate::store::directory::{DataDir, Identity};
-use connection::Connection;
+use crate::tls::ServerTls;
 use dispatch::Dispatch;
 use error::start_error;
+use incoming::incoming;
 use open::{open, report_replay, report_to};
 
 /// The node of a configuration without `--members`.
@@ -72,12 +72,13 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 }
 
 async fn serve(config: &Config) -> Result<(), ServerError> {
+    let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
     // Told to stop before it serves: nothing is in flight, and the log holds all there is.
     let (listener, node, directory) = tokio::select! {
         started = start(config) => started?,
         () = told_to_stop() => return Ok(()),
     };
-    let served = serve_calls(config, listener, &node, &directory.identity()).await;
+    let served = serve_calls(config, listener, tls, &node, &directory.identity()).await;
     shut_down(&node).await;
     // Nobody else may have the directory before the last checkpoint is written.
     drop(directory);
@@ -158,6 +159,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
 async fn serve_calls(
     config: &Config,
     listener: TcpListener,
+    tls: Option<ServerTls>,
     node: &Node,
     identity: &Identity,
 ) -> Result<(), ServerError> {
@@ -200,15 +202,13 @@ async fn serve_calls(
         .initial_connection_window_size(WINDOW_BYTES)
         .serve_with_incoming_shutdown(
             Dispatch::new(service, others),
-            TcpIncoming::from(listener)
-                .with_nodelay(Some(true))
-                .map_ok(Connection),
+            incoming(listener, tls, "clients"),
             async move {
                 // An error means that the sender is gone: then it is time to stop, too.
                 let _ = stopped.wait_for(|stop| *stop).await;
             },
         );
-    tracing::info!(address = %config.listen, http = %config.http_listen, "listening");
+    tracing::info!(address = %config.listen, tls = config.tls.is_some(), http = %config.http_listen, "listening");
     tokio::pin!(server);
     let failed = |error: tonic::transport::Error| start_error("serve gRPC")(error.to_string());
     tokio::select! {
