@@ -1,52 +1,40 @@
 //! Starts a node from its configuration, serves, and shuts down in order.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
-mod connection;
 mod dispatch;
 mod error;
+mod incoming;
 mod join;
 mod logging;
 mod open;
+mod peers;
 mod restore;
+mod start;
 
 pub use error::ServerError;
 pub use restore::{Restored, restore};
 
 use crate::api::cluster::Cluster;
 use crate::api::{Defaults, Service, Translator};
-use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::http::{self, Site, metrics::Metrics};
-use crate::node::health::{Health, HealthBoard};
-use crate::node::{Node, Options};
+use crate::node::Node;
+use crate::node::health::Health;
 use crate::proto::PUBLIC_DESCRIPTORS;
 use crate::proto::cluster::cluster_service_server::ClusterServiceServer;
-use crate::proto::peer::peer_service_server::PeerServiceServer;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
-use crate::raft::network::Network;
-use crate::raft::network::peers::Peers;
-use crate::raft::network::service::PeerServer;
-use crate::raft::{self, Raft};
-use crate::store::Store;
-use crate::store::directory::{DataDir, Identity};
-use connection::Connection;
+use crate::tls::ServerTls;
 use dispatch::Dispatch;
 use error::start_error;
-use open::{open, report_replay, report_to};
+use incoming::incoming;
+use start::start;
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;
@@ -61,13 +49,6 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const MAX_STREAMS: u32 = 1024;
 /// Bytes that a connection may have on the way; a stream's share is what one message may need.
 const WINDOW_BYTES: u32 = 4 << 20;
-/// The same for peers: entries and pieces of snapshots.
-const PEER_WINDOW_BYTES: u32 = 8 << 20;
-/// A group of commands is bounded where it is made.
-const MAX_PEER_MESSAGE_BYTES: usize = 2 << 30;
-/// In a cluster, this share of the entries between two snapshots stays in the log behind one:
-/// a peer that was away for a moment needs no snapshot.
-const KEEP_SHARE: u64 = 4;
 
 /// Runs a node until it is told to stop.
 ///
@@ -87,160 +68,24 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 }
 
 async fn serve(config: &Config) -> Result<(), ServerError> {
+    let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
     // Told to stop before it serves: nothing is in flight, and the log holds all there is.
     let (listener, node, directory) = tokio::select! {
         started = start(config) => started?,
         () = told_to_stop() => return Ok(()),
     };
-    let served = serve_calls(config, listener, &node).await;
+    let served = serve_calls(config, listener, tls, &node).await;
     shut_down(&node).await;
     // Nobody else may have the directory before the last checkpoint is written.
     drop(directory);
     served
 }
 
-/// Opens and starts everything but gRPC for clients.
-async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), ServerError> {
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        "starting with {}",
-        config.describe()
-    );
-    let cluster = config.cluster.as_ref();
-    let node_id = cluster.map_or(SINGLE_NODE, |cluster| cluster.node_id);
-    let mut directory = DataDir::open(&config.data_dir, node_id)?;
-    let grpc = bind(config.listen).await?;
-    let web = bind(config.http_listen).await?;
-    let metrics =
-        Metrics::install().map_err(|error| start_error("set up metrics")(error.to_string()))?;
-    let health = Arc::new(HealthBoard::default());
-    let site = Site {
-        health: health.clone(),
-        node: Arc::new(OnceLock::new()),
-        metrics: Arc::new(metrics),
-    };
-    let figures = site.metrics.clone();
-    tokio::spawn(async move { figures.upkeep().await });
-    tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
-
-    let peers = Peers::new(
-        node_id,
-        cluster
-            .map(|cluster| cluster.members.clone())
-            .unwrap_or_default(),
-    );
-    let clock = Arc::new(Clock::new());
-    let (foundings, mut founding) = mpsc::channel(1);
-    let peer_server = PeerServer::new(peers.clone(), clock.clone(), foundings);
-    if let Some(cluster) = cluster {
-        serve_peers(bind(cluster.peer_listen).await?, &peer_server);
-        if directory.identity().is_none() {
-            join::join(&mut directory, &peers, &mut founding, &health).await?;
-        }
-    }
-    drop(founding);
-    let identity = directory.identity_or(Identity {
-        cluster_id: clock::random_uuid(),
-        node_id,
-    })?;
-    peers.join(identity.cluster_id);
-    let (raft, store) = start_raft(config, &directory, &peers, &clock, &health).await?;
-    let node = Node::start(
-        raft.clone(),
-        peers.clone(),
-        store,
-        clock,
-        health.clone(),
-        &options(config),
-    );
-    peer_server.run(raft.clone(), Arc::new(node.clone()));
-    if cluster.is_some() {
-        tokio::spawn(join::found(raft, peers, health));
-    }
-    // The cell is empty: this is the only place that fills it.
-    let _ = site.node.set(node.clone());
-    Ok((grpc, node, directory))
-}
-
-/// Opens log and state, and starts raft on them. A single node founds its own group.
-async fn start_raft(
-    config: &Config,
-    directory: &DataDir,
-    peers: &Peers,
-    clock: &Arc<Clock>,
-    health: &Arc<HealthBoard>,
-) -> Result<(Raft, Store), ServerError> {
-    let failed = |error: std::io::Error| start_error("start raft")(error.to_string());
-    let report = report_to(health.clone());
-    let (log, store) = open(&directory.group(0), report.clone()).await?;
-    let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), report));
-    let network = Network::new(peers.clone(), clock.clone());
-    let keep_entries = match config.cluster {
-        Some(_) => config.snapshot_every / KEEP_SHARE,
-        None => 0,
-    };
-    let options = raft::Options { keep_entries };
-    let raft = Raft::start(peers.me(), log, store.clone(), network, &options).await;
-    replay.abort();
-    let raft = raft.map_err(failed)?;
-    if config.cluster.is_none() {
-        if !raft.is_founded().await {
-            let alone = BTreeMap::from([(peers.me(), config.listen.to_string())]);
-            raft.found(&alone).await.map_err(failed)?;
-        }
-        let status = raft.status();
-        if !status.is_only_voter() {
-            return Err(ServerError::NotSingle {
-                path: config.data_dir.clone(),
-                members: status.members.len(),
-            });
-        }
-    }
-    Ok((raft, store))
-}
-
-/// Serves the other nodes for as long as the process runs.
-fn serve_peers(listener: TcpListener, server: &PeerServer) {
-    let service = PeerServiceServer::new(server.clone())
-        .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
-    let service = InterceptedService::new(service, server.gate());
-    let serving = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .initial_stream_window_size(PEER_WINDOW_BYTES)
-        .initial_connection_window_size(PEER_WINDOW_BYTES)
-        .add_service(service)
-        .serve_with_incoming(
-            TcpIncoming::from(listener)
-                .with_nodelay(Some(true))
-                .map_ok(Connection),
-        );
-    tokio::spawn(async move {
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "peers are served no more");
-        }
-    });
-}
-
-fn options(config: &Config) -> Options {
-    Options {
-        timeout_sweep: config.timeout_sweep,
-        archive_retention: config.archive_retention,
-        snapshot_every: config.snapshot_every,
-        data_dir: config.data_dir.clone(),
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| ServerError::Listen { address, source })
-}
-
 /// Serves gRPC until SIGTERM or SIGINT, then finishes what is in flight.
 async fn serve_calls(
     config: &Config,
     listener: TcpListener,
+    tls: Option<ServerTls>,
     node: &Node,
 ) -> Result<(), ServerError> {
     let translator = Translator {
@@ -282,15 +127,13 @@ async fn serve_calls(
         .initial_connection_window_size(WINDOW_BYTES)
         .serve_with_incoming_shutdown(
             Dispatch::new(service, others),
-            TcpIncoming::from(listener)
-                .with_nodelay(Some(true))
-                .map_ok(Connection),
+            incoming(listener, tls, "clients"),
             async move {
                 // An error means that the sender is gone: then it is time to stop, too.
                 let _ = stopped.wait_for(|stop| *stop).await;
             },
         );
-    tracing::info!(address = %config.listen, http = %config.http_listen, "listening");
+    tracing::info!(address = %config.listen, tls = config.tls.is_some(), http = %config.http_listen, "listening");
     tokio::pin!(server);
     let failed = |error: tonic::transport::Error| start_error("serve gRPC")(error.to_string());
     tokio::select! {

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::answer::{Answer, Failure};
 use super::client::Client;
 use super::human::{lines, safe, section, table};
-use crate::proto::cluster::cluster_service_client::ClusterServiceClient;
 use crate::config::value::members;
 use crate::proto::cluster::change_request::Change;
+use crate::proto::cluster::cluster_service_client::ClusterServiceClient;
 use crate::proto::cluster::{ChangeRequest, Member, Node, Replace, StatusRequest, StatusResponse};
 
 /// Shows the cluster, and changes it.
@@ -126,7 +126,9 @@ async fn change(client: &Client, change: Change, done: String) -> Result<Answer,
         done,
     };
     Answer::new(client.format, &changed, |changed| {
-        let leader = changed.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let leader = changed
+            .leader
+            .map_or_else(|| "none".to_owned(), |id| id.to_string());
         format!("{}; leader: {leader}\n", changed.done)
     })
 }
@@ -205,7 +207,8 @@ impl Shown {
             ("cluster_id", safe(&self.cluster_id)),
         ]);
         let titles = [
-            "id", "role", "address", "version", "log", "applied", "lag", "snapshot", "disk", "state",
+            "id", "role", "address", "version", "log", "applied", "lag", "snapshot", "disk",
+            "state",
         ];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
         rows.extend(self.nodes.iter().map(|node| {
@@ -216,7 +219,8 @@ impl Shown {
                 safe(&node.version),
                 node.last_log_index.to_string(),
                 node.applied_index.to_string(),
-                node.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
+                node.lag
+                    .map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
                 node.snapshot_index.to_string(),
                 node.disk_bytes.to_string(),
                 node.state_hash.clone(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::store::StoreError;
 use crate::store::directory::DirectoryError;
+use crate::tls::TlsError;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum ServerError {
     /// The data directory is refused.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// The files for TLS can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The state can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),

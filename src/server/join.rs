@@ -333,7 +333,7 @@ mod tests {
         for greeted in greeted {
             answers.insert(greeted.id, Ok(greeted));
         }
-        decide(&Peers::new(me, members()), &answers)
+        decide(&Peers::new(me, members(), None), &answers)
     }
 
     #[test]

@@ -10,22 +10,21 @@ use tokio::net::TcpStream;
 use tonic::codegen::Service;
 use tonic::codegen::http::Uri;
 
-/// Resolving and connecting together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::connection::Connection;
+use crate::tls::ClientTls;
 
-/// Dials one address.
+/// Resolving, connecting and shaking hands together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Dials one address, `HOST:PORT`.
 #[derive(Clone)]
 pub struct Dial {
-    address: String,
-}
-
-/// Dials that address, `HOST:PORT`.
-pub fn connector(address: String) -> Dial {
-    Dial { address }
+    pub address: String,
+    pub tls: Option<ClientTls>,
 }
 
 impl Service<Uri> for Dial {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Connection>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -34,19 +33,30 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let address = self.address.clone();
-        Box::pin(async move { dial(&address).await.map(TokioIo::new) })
+        let dial = self.clone();
+        Box::pin(async move {
+            let dialling = tokio::time::timeout(CONNECT_TIMEOUT, dial.dial()).await;
+            let late = |_| {
+                let what = format!("no connection within {CONNECT_TIMEOUT:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            };
+            let said = |error: io::Error| {
+                io::Error::new(error.kind(), format!("{}: {error}", dial.address))
+            };
+            let connection = dialling.unwrap_or_else(late).map_err(said)?;
+            Ok(TokioIo::new(connection))
+        })
     }
 }
 
-async fn dial(address: &str) -> io::Result<TcpStream> {
-    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
-    let stream = connecting.unwrap_or_else(|_| {
-        let what = format!("no connection within {CONNECT_TIMEOUT:?}");
-        Err(io::Error::new(io::ErrorKind::TimedOut, what))
-    });
-    let said = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    let stream = stream.map_err(said)?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
+impl Dial {
+    async fn dial(&self) -> io::Result<Connection> {
+        let tcp = TcpStream::connect(&self.address).await?;
+        tcp.set_nodelay(true)?;
+        let Some(tls) = &self.tls else {
+            return Ok(Connection::Plain(tcp));
+        };
+        let host = self.address.rsplit_once(':').map_or("", |(host, _)| host);
+        Ok(Connection::Tls(tls.connect(host, tcp).await?))
+    }
 }

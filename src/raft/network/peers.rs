@@ -12,9 +12,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
-use super::dial;
+use super::dial::Dial;
 use crate::clock;
 use crate::proto::peer::peer_service_client::PeerServiceClient;
+use crate::tls::ClientTls;
 
 /// The version of the peer protocol.
 pub(super) const PROTOCOL: &str = "1";
@@ -59,6 +60,7 @@ struct Inner {
     process: u64,
     /// Addresses from the configuration: newer than what the log says.
     configured: BTreeMap<u64, String>,
+    tls: Option<ClientTls>,
     state: Mutex<State>,
 }
 
@@ -73,12 +75,13 @@ struct State {
 }
 
 impl Peers {
-    /// This node, and the members that it was configured with.
-    pub fn new(me: u64, configured: BTreeMap<u64, String>) -> Self {
+    /// This node, the members that it was configured with, and how it is seen by them.
+    pub fn new(me: u64, configured: BTreeMap<u64, String>, tls: Option<ClientTls>) -> Self {
         let inner = Inner {
             me,
             process: clock::random_u64(),
             configured,
+            tls,
             state: Mutex::default(),
         };
         Self {
@@ -141,7 +144,10 @@ impl Peers {
     /// # Errors
     /// If the address makes no sense.
     pub fn stranger(&self, address: &str) -> Result<Client, Status> {
-        Ok(greeted(connection(address)?, self.greeting(None, None)))
+        Ok(greeted(
+            self.connection(address)?,
+            self.greeting(None, None),
+        ))
     }
 
     fn greeting(&self, to: Option<u64>, cluster: Option<Uuid>) -> Greeting {
@@ -162,10 +168,28 @@ impl Peers {
         {
             return Ok(channel.clone());
         }
-        let channel = connection(address)?;
+        let channel = self.connection(address)?;
         let entry = (address.to_owned(), channel.clone());
         state.channels.insert((id, purpose), entry);
         Ok(channel)
+    }
+
+    fn connection(&self, address: &str) -> Result<Channel, Status> {
+        let nonsense = |error: tonic::transport::Error| {
+            Status::unavailable(format!("the address {address} makes no sense: {error}"))
+        };
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(nonsense)?;
+        let endpoint = endpoint
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES);
+        let dial = Dial {
+            address: address.to_owned(),
+            tls: self.inner.tls.clone(),
+        };
+        Ok(endpoint.connect_with_connector_lazy(dial))
     }
 
     /// Logs what keeps a peer from answering, once each time that it changes.
@@ -207,20 +231,6 @@ fn greeted(channel: Channel, greeting: Greeting) -> Client {
     PeerServiceClient::with_interceptor(channel, greeting)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
-}
-
-fn connection(address: &str) -> Result<Channel, Status> {
-    let nonsense = |error: tonic::transport::Error| {
-        Status::unavailable(format!("the address {address} makes no sense: {error}"))
-    };
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(nonsense)?;
-    let endpoint = endpoint
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES);
-    Ok(endpoint.connect_with_connector_lazy(dial::connector(address.to_owned())))
 }
 
 /// Says on each call who calls whom, in which cluster.
