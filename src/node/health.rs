@@ -34,7 +34,7 @@ impl Health {
         match self {
             Self::Ready | Self::ReadOnly(_) => None,
             Self::Starting(what) => Some(format!("the node is starting: {what}")),
-            Self::Cut(why) => Some(format!("{why}; nothing was done")),
+            Self::Cut(why) => Some(why.clone()),
             Self::Draining => Some("the node is shutting down".into()),
             Self::Failed(why) => Some(format!(
                 "the node has stopped: {why}; see its log and restart it"

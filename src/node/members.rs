@@ -6,13 +6,17 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::Node;
+use crate::clock;
 use crate::proto::cluster::{self, ChangeRequest, ChangeResponse, change_request::Change};
+use crate::raft::network::greet::Greeted;
 use crate::raft::{ChangeFailure, Leadership, Status};
 
 /// How often the leader looks after the members.
 const TEND_INTERVAL: Duration = Duration::from_millis(250);
 /// A node that follows gets its vote once it is at most so many entries behind.
 const CAUGHT_UP_ENTRIES: u64 = 256;
+/// How long to wait for a node that is to be added.
+const NEWCOMER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a leader may take to hand over.
 pub const TRANSFER_LIMIT: Duration = Duration::from_secs(3);
 
@@ -152,7 +156,7 @@ async fn add(node: &Node, new: &cluster::Member) -> Changed {
 
 /// The node must be there, be who it is said to be, and belong to no other cluster.
 async fn expect_newcomer(node: &Node, id: u64, address: &str) -> Changed {
-    let greeted = node.peers.greet(address).await;
+    let greeted = greet_patiently(node, address).await;
     let greeted = greeted.map_err(|why| {
         refused(format!(
             "node {id} can't be reached at {address}: {why}; start it first"
@@ -173,6 +177,18 @@ async fn expect_newcomer(node: &Node, id: u64, address: &str) -> Changed {
         None => Err(refused(format!(
             "node {id} does not belong to this cluster yet: give it --members that name this cluster's nodes and itself, and see its log"
         ))),
+    }
+}
+
+/// A node that was just started needs a moment.
+async fn greet_patiently(node: &Node, address: &str) -> Result<Greeted, String> {
+    let until = clock::monotonic() + NEWCOMER_PATIENCE;
+    loop {
+        match node.peers.greet(address).await {
+            Ok(greeted) if greeted.cluster_id.is_some() => return Ok(greeted),
+            answer if clock::monotonic() >= until => return answer,
+            _ => tokio::time::sleep(TEND_INTERVAL).await,
+        }
     }
 }
 
@@ -212,6 +228,9 @@ async fn settled(node: &Node) -> Changed {
 pub async fn tend(node: Node) {
     loop {
         tokio::time::sleep(TEND_INTERVAL).await;
+        for member in node.raft.status().members {
+            node.peers.learn(member.id, &member.address);
+        }
         if !node.raft.is_leader() {
             continue;
         }

@@ -31,7 +31,7 @@ use reader::Reader;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NodeError {
     /// Nothing was done; safe to retry.
-    #[error("{0}")]
+    #[error("{0}; nothing was done")]
     Unavailable(String),
     /// It may have been done, or may still be.
     #[error("the outcome is not known: {0}")]
@@ -109,7 +109,7 @@ impl Node {
         if !self.health.is_ready()
             && let Some(why) = self.health.get().refuses_writes()
         {
-            return Err(NodeError::Unavailable(format!("{why}; nothing was done")));
+            return Err(NodeError::Unavailable(why));
         }
         self.proposer
             .propose(durable::Command { kind: Some(kind) })
@@ -160,7 +160,7 @@ impl Node {
         result.map_err(|error| {
             tracing::error!(%error, "the state can't be read: the node stops serving");
             self.health.set(Health::Failed(error.to_string()));
-            NodeError::Unavailable(error.to_string())
+            NodeError::Unavailable(format!("the state can't be read: {error}"))
         })
     }
 

@@ -1,5 +1,7 @@
 //! What a node does for its peers.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 
 use super::proposer::Proposer;
@@ -8,6 +10,9 @@ use crate::proto::cluster;
 use crate::raft::network::service::{Forwarded, Host};
 use crate::raft::{ChangeFailure, Leadership, RaftFailure, Role};
 use crate::store::View;
+
+/// A node that greets has an answer within this time, with or without a leader's word.
+const MEMBER_LIMIT: Duration = Duration::from_secs(2);
 
 impl Host for Node {
     fn forwarded(&self, commands: Forwarded) {
@@ -26,7 +31,9 @@ impl Host for Node {
 
     fn is_member(&self, id: u64) -> BoxFuture<'_, Option<bool>> {
         Box::pin(async move {
-            self.reader.fresh().await.ok()?;
+            // Whoever asks waits no longer than this.
+            let fresh = tokio::time::timeout(MEMBER_LIMIT, self.reader.fresh()).await;
+            fresh.ok()?.ok()?;
             Some(self.raft.status().member(id).is_some())
         })
     }

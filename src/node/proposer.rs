@@ -208,12 +208,10 @@ pub fn refuse(proposals: impl IntoIterator<Item = Proposal>, error: &NodeError) 
 }
 
 fn overloaded() -> NodeError {
-    NodeError::Unavailable(
-        "the node is overloaded: too many commands wait for the log; nothing was done".into(),
-    )
+    NodeError::Unavailable("the node is overloaded: too many commands wait for the log".into())
 }
 
 /// Nobody leads.
 pub fn no_leader() -> NodeError {
-    NodeError::Unavailable("no leader with a quorum is known; nothing was done".into())
+    NodeError::Unavailable("no leader with a quorum is known".into())
 }

@@ -288,18 +288,37 @@ pub struct Options {
     pub keep_entries: u64,
 }
 
+/// The position of a state that was restored for one node alone: where that state is a cluster's,
+/// it stands one entry further, which makes this node the only member.
+///
+/// # Errors
+/// If the position makes no sense.
+pub fn position_alone(node_id: u64, position: &Position) -> Result<Position, io::Error> {
+    let membership = codec::membership_from_bytes(&position.membership)?;
+    let log_id = codec::log_id_from_bytes(&position.log_id)?;
+    let (Some(mut log_id), false) = (log_id, membership.voter_ids().eq([node_id])) else {
+        return Ok(position.clone());
+    };
+    log_id.index += 1;
+    let address = membership.nodes().find(|(id, _)| **id == node_id);
+    let address = address.map_or("127.0.0.1:5080", |(_, node)| node.addr.as_str());
+    let nodes = BTreeMap::from([(node_id, BasicNode::new(address))]);
+    let alone = types::Membership::new(vec![[node_id].into()], nodes);
+    let alone = alone.map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(Position {
+        index: log_id.index,
+        log_id: codec::log_id_to_bytes(Some(log_id)),
+        membership: codec::membership_to_bytes(&types::StoredMembership::new(Some(log_id), alone)),
+    })
+}
+
 /// Makes the log of a node whose state was put in place at `position`, as by a restore.
 ///
 /// The vote is set to the position's term: a leader elected below it could not append.
 ///
 /// # Errors
-/// If the log can't be written, or the state belongs to other nodes.
-pub fn begin_log_at(dir: &Path, node_id: u64, position: &Position) -> Result<(), io::Error> {
-    let membership = codec::membership_from_bytes(&position.membership)?;
-    if membership.voter_ids().ne([node_id]) {
-        let why = "the backup is of a cluster; this version restores single nodes only";
-        return Err(io::Error::other(why));
-    }
+/// If the log can't be written.
+pub fn begin_log_at(dir: &Path, position: &Position) -> Result<(), io::Error> {
     let Some(log_id) = codec::log_id_from_bytes(&position.log_id)? else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use super::open::log_dir;
 use crate::clock;
 use crate::raft;
 use crate::store::directory::{DataDir, DirectoryError, Identity};
-use crate::store::{self, Store, View, read_snapshot};
+use crate::store::{self, Changes, Store, View, read_snapshot};
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +42,17 @@ pub fn restore(data_dir: &Path, backup: &Path) -> Result<Restored, ServerError> 
     fs::copy(backup, &copy).map_err(failed)?;
     let store = Store::open(&group, store::Options::default())?;
     store.install_snapshot(&copy)?;
-    let (position, live) = {
+    let (found, live) = {
         let state = store.lock();
         (state.header().position.clone(), state.counts().total())
     };
-    raft::begin_log_at(&log_dir(&group), SINGLE_NODE, &position).map_err(failed)?;
+    let position = raft::position_alone(SINGLE_NODE, &found).map_err(failed)?;
+    if position != found {
+        store.lock().end_entry(position.clone())?;
+        // The state may be rebuilt from this file: it must know the new membership, too.
+        store.write_snapshot(true)?;
+    }
+    raft::begin_log_at(&log_dir(&group), &position).map_err(failed)?;
     Ok(Restored {
         live,
         index: position.index,
