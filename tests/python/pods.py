@@ -45,8 +45,10 @@ def why_not():
     made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         return f"network namespaces can't be made here: {made.stderr.strip()}"
+    entered = ["ip", "netns", "exec", probe, "unshare", "--uts", "true"]
+    entered = subprocess.run(entered, capture_output=True, text=True, check=False)
     subprocess.run(["ip", "netns", "del", probe], check=True)
-    return None
+    return None if entered.returncode == 0 else f"namespaces can't be entered here: {entered.stderr.strip()}"
 
 
 def ip(*arguments):

@@ -65,7 +65,7 @@ def start(cluster):
 
 
 def roll(cluster, docs):
-    """An update: pod by pod, the last first, each ready before the next; `between` is done before it has to be ready."""
+    """An update: pod by pod, the last first, each ready before the next."""
     cluster.docs = docs
     for pod in reversed(cluster.pods):
         if pod.docs is docs:
