@@ -182,16 +182,23 @@ class Pod:
         user = stateful_set(self.docs)["spec"]["template"]["spec"]["securityContext"]
         own = {entry["name"]: fields(entry, self) for entry in container(self.docs)["env"]}
         variables = {**image_environment(), **own}
-        [mount] = [mount for mount in container(self.docs)["volumeMounts"] if mount["name"] == "data"]
-        replaced = {name: value.replace(mount["mountPath"], str(self.volume)) for name, value in variables.items()}
+        for path, folder in self.mounts().items():
+            variables = {name: value.replace(path, str(folder)) for name, value in variables.items()}
         command = ["ip", "netns", "exec", self.space, "unshare", "--uts", "sh", "-c", BECOME, self.name]
         command += ["setpriv", f"--reuid={user['runAsUser']}", f"--regid={user['runAsGroup']}", "--clear-groups"]
         command += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
         command += [self.cluster.program, *container(self.docs)["args"]]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], **replaced}
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], **variables}
             )
+
+    def mounts(self):
+        """The folder that stands for each path that a volume is mounted at."""
+        secrets = stateful_set(self.docs)["spec"]["template"]["spec"].get("volumes", [])
+        folders = {volume["name"]: self.cluster.secret(volume["secret"]["secretName"]) for volume in secrets}
+        folders["data"] = self.volume
+        return {mount["mountPath"]: folders[mount["name"]] for mount in container(self.docs)["volumeMounts"]}
 
     def stop(self, sign=signal.SIGTERM):
         """Deletes the pod; what its process ended with."""
@@ -246,6 +253,14 @@ class Cluster:
         self.network = Network(self.home)
         self.client, _ = self.network.join("client", CLIENT)
         self.pods = []
+        # What every command is given besides, for TLS.
+        self.flags = []
+
+    def secret(self, name):
+        """The folder with a secret's files."""
+        folder = self.home / f"secret-{name}"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def scale(self):
         """As many pods as the StatefulSet wants, all at once; those too many end, the last first."""
@@ -269,7 +284,8 @@ class Cluster:
 
     def command(self, pod, *arguments):
         """Runs the command line on another host, asking a pod by its name."""
-        command = ["ip", "netns", "exec", self.client, self.program, *arguments, "-a", self.address(pod), "--format", "json"]
+        command = ["ip", "netns", "exec", self.client, self.program, *arguments, *self.flags]
+        command += ["-a", self.address(pod), "--format", "json"]
         variables = {"PATH": os.environ["PATH"]}
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, env=variables)
 

@@ -4,10 +4,13 @@ Follows statefulset/README.md, command by command.
 """
 
 import signal
+import subprocess
 
 import pods
 import pytest
+import trustme
 from chart import documents
+from conftest import BINARY, environment
 
 QUEUE = "work"
 reason = pods.why_not()
@@ -172,4 +175,64 @@ def test_the_cluster_grows_and_shrinks(cluster):
     roll(cluster, cluster.docs)
     assert set(roles(cluster)) == {1, 2, 3}
     assert_kept(cluster, {**tasks, **submit(cluster, 3)})
+    assert_same_state(cluster)
+
+
+def write_secret(cluster, name, authority, *names):
+    """tls.crt, tls.key and ca.crt, as in a secret of the type kubernetes.io/tls."""
+    folder = cluster.secret(name)
+    certificate = authority.issue_cert(*names)
+    chain = b"".join(part.bytes() for part in certificate.cert_chain_pems)
+    files = {"tls.crt": chain, "tls.key": certificate.private_key_pem.bytes(), "ca.crt": authority.cert_pem.bytes()}
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+        (folder / file).chmod(0o644)
+    return folder
+
+
+def test_pods_speak_tls(cluster):
+    options = subprocess.run([BINARY, "run", "--help"], capture_output=True, text=True, check=True, env=environment()).stdout
+    if "--peer-tls-cert" not in options:
+        pytest.skip("this program has no TLS")
+    client = {"secretName": "clients", "verifyClients": True}
+    cluster.docs = documents({"tls": {"client": client, "peer": {"secretName": "peers"}}})
+    pods_names = "*.corndogs-peers.corndogs.svc.cluster.local"
+    authority = trustme.CA()
+    files = write_secret(cluster, "clients", authority, pods_names, "corndogs.corndogs.svc")
+    write_secret(cluster, "peers", trustme.CA(), pods_names)
+    start(cluster)
+
+    # Neither without TLS nor without a certificate.
+    for flags in [[], ["--tls-ca", files / "ca.crt"]]:
+        cluster.flags = flags
+        refused = cluster.command(cluster.pods[0], "get-queues")
+        assert refused.returncode == 1, refused
+    user = write_secret(cluster, "user", authority, "user.example")
+    cluster.flags += ["--tls-cert", user / "tls.crt", "--tls-key", user / "tls.key"]
+    tasks = submit(cluster, 6)
+
+    # A renewed certificate is taken up.
+    write_secret(cluster, "clients", authority, pods_names)
+    for pod in cluster.pods:
+        assert pod.stop() == 0, pod.printed()
+        pod.start()
+        pod.wait_ready()
+    assert voters(cluster) == {1, 2, 3}
+    assert_kept(cluster, tasks)
+
+    # A node with a certificate of somebody else's authority is no peer; the others do without it.
+    stranger = cluster.pods[2]
+    stranger.stop(signal.SIGKILL)
+    write_secret(cluster, "strangers", trustme.CA(), pods_names)
+    cluster.docs = documents({"tls": {"client": client, "peer": {"secretName": "strangers"}}})
+    stranger.start()
+    task = cluster.ask(cluster.pods[0], "submit-task", "-q", QUEUE)["task"]
+    cluster.wait(lambda: stranger.probe("livenessProbe")[0] == 200, "the stranger's http port")
+    assert not stranger.ready()
+    assert voters(cluster) == {1, 2}
+    stranger.stop(signal.SIGKILL)
+    cluster.docs = documents({"tls": {"client": client, "peer": {"secretName": "peers"}}})
+    stranger.start()
+    stranger.wait_ready()
+    assert_kept(cluster, {**tasks, task["uuid"]: task})
     assert_same_state(cluster)
