@@ -58,6 +58,8 @@ class Script:
         self.offset = free_offset()
         variables = {"CLUSTER_DATA": str(self.data), "CLUSTER_PORT_OFFSET": str(self.offset), **variables}
         variables = {"CORNDOGS_BIN": BINARY, **variables}
+        # The output of an earlier run on the same data goes before.
+        self.said = self._ready()
         with open(self.output, "ab") as output:
             self.process = subprocess.Popen(
                 [SCRIPT, *arguments],
@@ -69,11 +71,10 @@ class Script:
             )
 
     def text(self):
-        return self.output.read_text(encoding="utf-8")
+        return self.output.read_text(encoding="utf-8") if self.output.exists() else ""
 
     def wait_ready(self):
-        said = len([line for line in self.text().splitlines() if line.startswith("ready: ")])
-        wait_for(lambda: self._ready() > said or self.process.poll() is not None, "the nodes to be ready")
+        wait_for(lambda: self._ready() > self.said or self.process.poll() is not None, "the nodes to be ready")
         assert self.process.poll() is None, self.text()
 
     def _ready(self):
@@ -194,7 +195,7 @@ def test_a_node_that_never_gets_ready_is_not_waited_for_when_interrupted(run, tm
     program.chmod(0o755)
     script = run(CORNDOGS_BIN=str(program))
     logs = [script.data / f"node{node}.log" for node in NODES]
-    wait_for(lambda: all(log.exists() and "--config" in log.read_text() for log in logs), "the nodes to start")
+    wait_for(lambda: all(log.exists() and "\nrun --config" in log.read_text() for log in logs), "the nodes to start")
     groups = {os.getpgid(pid) for pid in children(script.process.pid)}
     assert len(groups - {script.process.pid}) == 3
     script.interrupt()
