@@ -38,6 +38,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(false)
         .build_server(false)
         .compile_fds(durable)?;
+    // In a folder of its own: what it imports would be written again, and empty.
+    let peer_out = out.join("peer");
+    std::fs::create_dir_all(&peer_out)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .extern_path(".corndogs.durable.v1", "crate::proto::durable")
+        .extern_path(".corndogs.cluster.v1alpha1", "crate::proto::cluster")
+        .out_dir(peer_out)
+        .compile_fds(protox::compile(["corndogs/peer/v1/peer.proto"], ["proto"])?)?;
     Ok(())
 }
 

@@ -49,6 +49,7 @@ impl Machine {
         let group = Group {
             now_ns: self.index as i64,
             commands: commands.collect(),
+            ..Group::default()
         };
         let position = Position {
             index: self.index,

@@ -36,6 +36,11 @@ pub fn random_uuid() -> Uuid {
     Uuid::now_v7()
 }
 
+/// A random number, as for a session.
+pub fn random_u64() -> u64 {
+    Uuid::new_v4().as_u64_pair().0
+}
+
 /// A clock that follows the wall clock and can't be made to jump.
 #[derive(Debug)]
 pub struct Clock {
@@ -77,6 +82,13 @@ impl Clock {
     pub fn observe(&self, clock_ns: i64) {
         let mut discipline = self.discipline.lock();
         discipline.clock_ns = discipline.clock_ns.max(clock_ns);
+    }
+
+    /// Goes on from the leader's clock: should this node lead one day, time goes on as it went.
+    pub fn follow(&self, leader_ns: i64) {
+        let mut discipline = self.discipline.lock();
+        discipline.clock_ns = leader_ns;
+        discipline.read_at = monotonic();
     }
 
     /// A new task's uuid: version 7, ordered by time and, within a process, by call.

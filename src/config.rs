@@ -8,6 +8,7 @@ mod origin;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ use origin::bad;
 pub use origin::{ConfigError, Origin, Setting};
 use sources::{environment, given, host_name, read_file};
 use value::Text;
+
+use crate::tls::{PeerFiles, ServerFiles};
 
 /// The flag that names the TOML file; it is no key of that file.
 pub const CONFIG_FLAG: &str = "config";
@@ -42,6 +45,10 @@ pub struct Config {
     pub http_listen: SocketAddr,
     /// Unset on a single node.
     pub cluster: Option<Cluster>,
+    /// Clients are served with TLS; unset without.
+    pub tls: Option<ServerFiles>,
+    /// The peers of a cluster are served, and called, with TLS; unset without.
+    pub peer_tls: Option<PeerFiles>,
     /// Log entries between two snapshots, at least 1.
     pub snapshot_every: u64,
     /// How often due tasks are timed out without being asked; `None` is off.
@@ -75,6 +82,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 5080)),
             http_listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             cluster: None,
+            tls: None,
+            peer_tls: None,
             snapshot_every: 100_000,
             timeout_sweep: Some(Duration::from_secs(1)),
             archive_retention: Some(Duration::from_secs(7 * 24 * 3600)),
@@ -194,7 +203,9 @@ impl Draft {
     /// The checks that concern more than one option.
     fn finish(mut self, host_name: &str) -> Result<Config, ConfigError> {
         self.config.cluster = self.cluster(host_name)?;
-        let config = self.config;
+        let mut config = self.config;
+        config.tls = config.client_side_tls()?;
+        config.peer_tls = config.peer_side_tls()?;
         if config.max_message > GIB {
             return Err(config.refuse("max-message", "at most 1GiB".to_owned()));
         }

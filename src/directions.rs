@@ -15,22 +15,38 @@ const LAYERS: [&[&str]; 6] = [
 /// Below all layers.
 const STORE: &str = "store";
 /// Leaves: import no layer, and may be imported by those named (all, if none is).
-const LEAVES: [(&str, &[&str]); 3] = [
+const LEAVES: [(&str, &[&str]); 5] = [
     (
         "clock",
-        &["cli", "server", "api", "http", "node", "raft", "store"],
+        &[
+            "cli", "server", "api", "http", "node", "raft", "store", "tls",
+        ],
     ),
     ("config", &["cli", "server"]),
+    ("connection", &["server", "raft"]),
     ("proto", &[]),
+    ("tls", &["cli", "server", "raft", "config", "connection"]),
 ];
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 8] = [
     ("sled", &["store"]),
     ("bincode", &["store"]),
     ("openraft", &["raft"]),
     ("raft_log", &["raft"]),
     ("axum", &["http", "server"]),
-    ("tonic", &["api", "cli", "proto", "raft/network", "server"]),
+    ("rustls", &["tls"]),
+    ("tokio_rustls", &["tls"]),
+    (
+        "tonic",
+        &[
+            "api",
+            "cli",
+            "proto",
+            "raft/network",
+            "server",
+            "tls/connector",
+        ],
+    ),
 ];
 /// What the pure machine must not know, besides the crates above.
 const IMPURE: [&str; 8] = [

@@ -2,7 +2,7 @@
 //!
 //! Imports point one way, and a test checks it:
 //! `cli`, `server` → `api`, `http` → `node` → `raft` → `queue` → `store`.
-//! `clock`, `config` and `proto` are leaves.
+//! `clock`, `config`, `connection`, `proto` and `tls` are leaves.
 //!
 //! - [`cli`]: the command line: the server, and a client command for every call
 //! - [`api`]: the public contract: translate, validate, errors to gRPC codes
@@ -17,6 +17,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod http;
 pub mod node;
 pub mod proto;
@@ -24,6 +25,7 @@ pub mod queue;
 pub mod raft;
 pub mod server;
 pub mod store;
+pub mod tls;
 
 #[cfg(test)]
 mod directions;

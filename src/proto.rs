@@ -16,6 +16,11 @@ pub mod durable {
     tonic::include_proto!("corndogs.durable.v1");
 }
 
+/// What the nodes of a cluster say to each other.
+pub mod peer {
+    include!(concat!(env!("OUT_DIR"), "/peer/corndogs.peer.v1.rs"));
+}
+
 /// Descriptors of the public services, for gRPC reflection.
 pub const PUBLIC_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public.bin"));
 

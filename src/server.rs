@@ -1,44 +1,40 @@
 //! Starts a node from its configuration, serves, and shuts down in order.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
-mod connection;
 mod dispatch;
 mod error;
+mod incoming;
+mod join;
 mod logging;
 mod open;
+mod peers;
 mod restore;
+mod start;
 
 pub use error::ServerError;
 pub use restore::{Restored, restore};
 
 use crate::api::cluster::Cluster;
 use crate::api::{Defaults, Service, Translator};
-use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::http::{self, Site, metrics::Metrics};
-use crate::node::health::{Health, HealthBoard};
-use crate::node::{Node, Options};
+use crate::node::Node;
+use crate::node::health::Health;
 use crate::proto::PUBLIC_DESCRIPTORS;
 use crate::proto::cluster::cluster_service_server::ClusterServiceServer;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
-use crate::raft::Raft;
-use crate::store::directory::{DataDir, Identity};
-use connection::Connection;
+use crate::tls::ServerTls;
 use dispatch::Dispatch;
 use error::start_error;
-use open::{open, report_replay, report_to};
+use incoming::incoming;
+use start::start;
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;
@@ -72,94 +68,25 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 }
 
 async fn serve(config: &Config) -> Result<(), ServerError> {
+    let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
     // Told to stop before it serves: nothing is in flight, and the log holds all there is.
     let (listener, node, directory) = tokio::select! {
         started = start(config) => started?,
         () = told_to_stop() => return Ok(()),
     };
-    let served = serve_calls(config, listener, &node, &directory.identity()).await;
+    let served = serve_calls(config, listener, tls, &node).await;
     shut_down(&node).await;
     // Nobody else may have the directory before the last checkpoint is written.
     drop(directory);
     served
 }
 
-/// Opens and starts everything but gRPC.
-async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), ServerError> {
-    if config.cluster.is_some() {
-        return Err(ServerError::Cluster);
-    }
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        "starting with {}",
-        config.describe()
-    );
-    let fresh = Identity {
-        cluster_id: clock::random_uuid(),
-        node_id: SINGLE_NODE,
-    };
-    let directory = DataDir::open(&config.data_dir, fresh)?;
-    let grpc = bind(config.listen).await?;
-    let web = bind(config.http_listen).await?;
-    let metrics =
-        Metrics::install().map_err(|error| start_error("set up metrics")(error.to_string()))?;
-    let health = Arc::new(HealthBoard::default());
-    let site = Site {
-        health: health.clone(),
-        node: Arc::new(OnceLock::new()),
-        metrics: Arc::new(metrics),
-    };
-    let figures = site.metrics.clone();
-    tokio::spawn(async move { figures.upkeep().await });
-    tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
-
-    let group = directory.group(0);
-    let report = report_to(health.clone());
-    let (log, store) = open(&group, report.clone()).await?;
-    let identity = directory.identity();
-    let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), report));
-    let raft = Raft::start_single(
-        identity.node_id,
-        &config.listen.to_string(),
-        log,
-        store.clone(),
-    )
-    .await
-    .map_err(|error| start_error("start raft")(error.to_string()));
-    replay.abort();
-    let raft = raft?;
-    let node = Node::start(
-        raft,
-        store,
-        Arc::new(Clock::new()),
-        health,
-        &options(config),
-    );
-    // The cell is empty: this is the only place that fills it.
-    let _ = site.node.set(node.clone());
-    Ok((grpc, node, directory))
-}
-
-fn options(config: &Config) -> Options {
-    Options {
-        timeout_sweep: config.timeout_sweep,
-        archive_retention: config.archive_retention,
-        snapshot_every: config.snapshot_every,
-        data_dir: config.data_dir.clone(),
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| ServerError::Listen { address, source })
-}
-
 /// Serves gRPC until SIGTERM or SIGINT, then finishes what is in flight.
 async fn serve_calls(
     config: &Config,
     listener: TcpListener,
+    tls: Option<ServerTls>,
     node: &Node,
-    identity: &Identity,
 ) -> Result<(), ServerError> {
     let translator = Translator {
         defaults: Defaults {
@@ -172,7 +99,7 @@ async fn serve_calls(
     let service = CorndogsServiceServer::new(Service::new(node.clone(), translator))
         .max_decoding_message_size(config.max_message)
         .max_encoding_message_size(usize::MAX);
-    let cluster = ClusterServiceServer::new(Cluster::new(node.clone(), identity.cluster_id));
+    let cluster = ClusterServiceServer::new(Cluster::new(node.clone()));
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(node.health().subscribe(), reporter));
     let reflection = || {
@@ -200,22 +127,24 @@ async fn serve_calls(
         .initial_connection_window_size(WINDOW_BYTES)
         .serve_with_incoming_shutdown(
             Dispatch::new(service, others),
-            TcpIncoming::from(listener)
-                .with_nodelay(Some(true))
-                .map_ok(Connection),
+            incoming(listener, tls, "clients"),
             async move {
                 // An error means that the sender is gone: then it is time to stop, too.
                 let _ = stopped.wait_for(|stop| *stop).await;
             },
         );
-    tracing::info!(address = %config.listen, http = %config.http_listen, "listening");
+    tracing::info!(address = %config.listen, tls = config.tls.is_some(), http = %config.http_listen, "listening");
     tokio::pin!(server);
     let failed = |error: tonic::transport::Error| start_error("serve gRPC")(error.to_string());
     tokio::select! {
         ended = &mut server => return ended.map_err(failed),
-        () = told_to_stop() => {}
+        () = async {
+            told_to_stop().await;
+            tracing::info!("told to stop: finishing what is in flight");
+            // Calls are still served meanwhile: no answer is lost with the lead.
+            node.hand_over().await;
+        } => {}
     }
-    tracing::info!("told to stop: finishing what is in flight");
     node.health().set(Health::Draining);
     stop.send_replace(true);
     match tokio::time::timeout(DRAIN_TIMEOUT, server).await {

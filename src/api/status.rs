@@ -4,6 +4,7 @@ use tonic::{Code, Status};
 
 use crate::node::NodeError;
 use crate::queue::Refusal;
+use crate::raft::ChangeFailure;
 
 /// A request that is refused before anything is proposed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,15 @@ impl From<Refusal> for Status {
 impl From<NodeError> for Status {
     fn from(error: NodeError) -> Self {
         Self::unavailable(error.to_string())
+    }
+}
+
+impl From<ChangeFailure> for Status {
+    fn from(failure: ChangeFailure) -> Self {
+        match failure {
+            ChangeFailure::Refused(why) => Self::failed_precondition(why),
+            ChangeFailure::Unavailable(why) => Self::unavailable(why),
+        }
     }
 }
 

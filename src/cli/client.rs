@@ -11,12 +11,16 @@ use tonic::{Request, Response, Status};
 
 use super::answer::{Failure, Format};
 use super::human;
+use super::tls::Tls;
 use crate::config::value::{Text, duration, host_port, is_host};
 use crate::proto::v1alpha1::corndogs_service_client::CorndogsServiceClient;
+use crate::tls::Connector;
 
 const VARIABLE: &str = "CORNDOGS_ADDRESS";
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 5080;
+/// What HTTP/2 says to a server that answers with a TLS alert.
+const NO_FRAME: &str = "frame with invalid size";
 /// Answers of any size that a server can be configured for.
 pub const MAX_MESSAGE: usize = 1 << 30;
 
@@ -39,6 +43,8 @@ pub struct Client {
     /// How the result is shown.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 /// Flags of the commands that change something.
@@ -59,7 +65,8 @@ impl Client {
 
     /// A connection to the server.
     pub async fn connect(&self) -> Result<Channel, Failure> {
-        connect(&self.target()?, self.deadline).await
+        let tls = self.tls.connector()?;
+        connect(&self.target()?, tls.as_ref(), self.deadline).await
     }
 
     /// One call that changes nothing.
@@ -131,14 +138,25 @@ impl ChangingClient {
 }
 
 /// A connection to `HOST:PORT`, made within the limit.
-pub async fn connect(target: &str, limit: Duration) -> Result<Channel, Failure> {
+pub async fn connect(
+    target: &str,
+    tls: Option<&Connector>,
+    limit: Duration,
+) -> Result<Channel, Failure> {
     let failed = |reason: &dyn std::fmt::Display| {
         Failure::Failed(format!("cannot connect to {target}: {reason}"))
     };
-    let endpoint = Endpoint::from_shared(format!("http://{target}"))
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{target}"))
         .map_err(|error| failed(&causes(&error)))?
         .tcp_nodelay(true);
-    match tokio::time::timeout(limit, endpoint.connect()).await {
+    let connected = async {
+        match tls {
+            None => endpoint.connect().await,
+            Some(tls) => endpoint.connect_with_connector(tls.clone()).await,
+        }
+    };
+    match tokio::time::timeout(limit, connected).await {
         Ok(Ok(channel)) => Ok(channel),
         Ok(Err(error)) => Err(failed(&causes(&error))),
         Err(_) => Err(failed(&format!("nothing within {limit:?}"))),
@@ -213,6 +231,9 @@ pub fn refusal(status: &Status) -> String {
     if let Some(source) = status.source() {
         text.push_str(": ");
         text.push_str(&causes(source));
+        if text.ends_with(NO_FRAME) {
+            text.push_str("; the server may want TLS (--tls-ca)");
+        }
     }
     text
 }

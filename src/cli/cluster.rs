@@ -1,26 +1,24 @@
 //! `corndogs cluster`: shows the cluster, and changes it.
 
-use std::ffi::OsString;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::answer::{Answer, Failure};
 use super::client::Client;
 use super::human::{lines, safe, section, table};
+use crate::config::value::members;
+use crate::proto::cluster::change_request::Change;
 use crate::proto::cluster::cluster_service_client::ClusterServiceClient;
-use crate::proto::cluster::{Node, StatusRequest, StatusResponse};
+use crate::proto::cluster::{ChangeRequest, Member, Node, Replace, StatusRequest, StatusResponse};
 
 /// Shows the cluster, and changes it.
 #[derive(Debug, Subcommand)]
 pub enum Cluster {
     Status(Status),
-    /// Adds a node (not available in this version).
-    AddNode(Unavailable),
-    /// Removes a node (not available in this version).
-    RemoveNode(Unavailable),
-    /// Makes another node the leader (not available in this version).
-    TransferLeader(Unavailable),
+    AddNode(AddNode),
+    RemoveNode(RemoveNode),
+    ReplaceNode(ReplaceNode),
+    TransferLeader(TransferLeader),
 }
 
 /// Shows the nodes as the asked one sees them.
@@ -30,22 +28,109 @@ pub struct Status {
     client: Client,
 }
 
-/// A command whose flags are not settled yet.
+/// Adds a node that was started with --members naming this cluster's nodes and itself.
+/// Waits until it has caught up and votes.
 #[derive(Debug, Args)]
-pub struct Unavailable {
-    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    rest: Vec<OsString>,
+pub struct AddNode {
+    /// The new node's id, and where its peers reach it.
+    #[arg(value_name = "ID=HOST:PORT", value_parser = member)]
+    node: Member,
+    #[command(flatten)]
+    client: Client,
+}
+
+/// Removes a node for good. Stop it afterwards.
+#[derive(Debug, Args)]
+pub struct RemoveNode {
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    id: u64,
+    #[command(flatten)]
+    client: Client,
+}
+
+/// Puts a new node in the place of one that is gone: adds the one, then removes the other.
+#[derive(Debug, Args)]
+pub struct ReplaceNode {
+    /// The node that is gone.
+    #[arg(value_name = "OLD_ID", value_parser = clap::value_parser!(u64).range(1..))]
+    old: u64,
+    /// The new node's id, never used before, and where its peers reach it.
+    #[arg(value_name = "NEW_ID=HOST:PORT", value_parser = member)]
+    node: Member,
+    #[command(flatten)]
+    client: Client,
+}
+
+/// Makes another node the leader.
+#[derive(Debug, Args)]
+pub struct TransferLeader {
+    /// The node that is to lead; without it, one that is up to date.
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    to: Option<u64>,
+    #[command(flatten)]
+    client: Client,
+}
+
+/// Reads `ID=HOST:PORT`.
+fn member(text: &str) -> Result<Member, String> {
+    let mut members = members(text)?.into_iter();
+    match (members.next(), members.next()) {
+        (Some((id, address)), None) => Ok(Member { id, address }),
+        _ => Err("must be one ID=HOST:PORT".to_owned()),
+    }
 }
 
 impl Cluster {
     pub async fn run(self) -> Result<Answer, Failure> {
         match self {
             Self::Status(status) => status.run().await,
-            Self::AddNode(_) | Self::RemoveNode(_) | Self::TransferLeader(_) => {
-                Err(Failure::Failed("not available in this version".to_owned()))
+            Self::AddNode(add) => {
+                let id = add.node.id;
+                let done = format!("node {id} is a voter");
+                change(&add.client, Change::Add(add.node), done).await
+            }
+            Self::RemoveNode(remove) => {
+                let done = format!("node {} is removed", remove.id);
+                change(&remove.client, Change::Remove(remove.id), done).await
+            }
+            Self::ReplaceNode(replace) => {
+                let (old, new) = (replace.old, replace.node);
+                let done = format!("node {} is a voter, node {old} is removed", new.id);
+                let new = Some(new);
+                change(&replace.client, Change::Replace(Replace { old, new }), done).await
+            }
+            Self::TransferLeader(transfer) => {
+                let to = transfer.to.unwrap_or(0);
+                let done = "the lead is handed over".to_owned();
+                change(&transfer.client, Change::TransferLeader(to), done).await
             }
         }
     }
+}
+
+/// What a change came to.
+#[derive(Serialize)]
+struct Changed {
+    leader: Option<u64>,
+    done: String,
+}
+
+async fn change(client: &Client, change: Change, done: String) -> Result<Answer, Failure> {
+    let mut service = ClusterServiceClient::new(client.connect().await?);
+    let request = client.timed(ChangeRequest {
+        change: Some(change),
+    });
+    let response = client.in_time(service.change(request)).await?.into_inner();
+    let changed = Changed {
+        leader: (response.leader != 0).then_some(response.leader),
+        done,
+    };
+    Answer::new(client.format, &changed, |changed| {
+        let leader = changed
+            .leader
+            .map_or_else(|| "none".to_owned(), |id| id.to_string());
+        format!("{}; leader: {leader}\n", changed.done)
+    })
 }
 
 impl Status {
@@ -76,6 +161,8 @@ struct ShownNode {
     last_log_index: u64,
     applied_index: u64,
     snapshot_index: u64,
+    /// Entries of the leader's log that the node has not applied; none if that is not known.
+    lag: Option<u64>,
     disk_bytes: u64,
     /// In hex: as a number it would lose digits in most readers of JSON.
     state_hash: String,
@@ -102,6 +189,7 @@ impl From<Node> for ShownNode {
             last_log_index: node.last_log_index,
             applied_index: node.applied_index,
             snapshot_index: node.snapshot_index,
+            lag: node.lag,
             disk_bytes: node.disk_bytes,
             state_hash: format!("{:016x}", node.state_hash),
         }
@@ -119,7 +207,8 @@ impl Shown {
             ("cluster_id", safe(&self.cluster_id)),
         ]);
         let titles = [
-            "id", "role", "address", "version", "log", "applied", "snapshot", "disk", "state",
+            "id", "role", "address", "version", "log", "applied", "lag", "snapshot", "disk",
+            "state",
         ];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
         rows.extend(self.nodes.iter().map(|node| {
@@ -130,6 +219,8 @@ impl Shown {
                 safe(&node.version),
                 node.last_log_index.to_string(),
                 node.applied_index.to_string(),
+                node.lag
+                    .map_or_else(|| "?".to_owned(), |lag| lag.to_string()),
                 node.snapshot_index.to_string(),
                 node.disk_bytes.to_string(),
                 node.state_hash.clone(),

@@ -17,6 +17,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod timeout;
+mod tls;
 
 use std::io::Write;
 use std::process::ExitCode;

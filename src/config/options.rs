@@ -52,6 +52,12 @@ options! {
     "node-id", "N|auto", "", "This node's id in a cluster; auto: the member whose host has this machine's name", |d, t| NodeId::parse(t).map(|v| d.node_id = Some(v));
     "peer-listen", "ADDR", "", "Where the other nodes of a cluster are served", |d, t| socket(t).map(|v| d.peer_listen = Some(v));
     "members", "ID=HOST:PORT,…", "", "The nodes of a cluster, this one included", |d, t| members(t).map(|v| d.members = Some(v));
+    "tls-cert", "FILE", "", "Serves clients with TLS: the certificate, then those between it and its CA, in PEM", |_, t| file(t);
+    "tls-key", "FILE", "", "The certificate's private key, in PEM", |_, t| file(t);
+    "tls-client-ca", "FILE", "", "Clients must show a certificate that one of these CAs has signed, in PEM", |_, t| file(t);
+    "peer-tls-cert", "FILE", "", "TLS between peers: this node's certificate, for both directions, in PEM", |_, t| file(t);
+    "peer-tls-key", "FILE", "", "Its private key, in PEM", |_, t| file(t);
+    "peer-tls-ca", "FILE", "", "The CAs that sign the nodes' certificates, in PEM", |_, t| file(t);
     "snapshot-every", "N", "100000", "A snapshot after N log entries, once the log has also outgrown the last snapshot", |d, t| positive(t).map(|v| d.config.snapshot_every = v);
     "timeout-sweep", "DURATION|off", "1s", "How often due tasks are timed out without being asked", |d, t| or_word(t, "off").map(|v| d.config.timeout_sweep = v);
     "archive-retention", "DURATION|forever", "7d", "How long completed and canceled tasks stay", |d, t| or_word(t, "forever").map(|v| d.config.archive_retention = v);
@@ -70,6 +76,14 @@ fn directory(text: &str) -> Result<PathBuf, String> {
         return Err("must be the path of a directory".to_owned());
     }
     Ok(PathBuf::from(text))
+}
+
+/// It is read when the server starts.
+fn file(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("must be the path of a file".to_owned());
+    }
+    Ok(())
 }
 
 /// The derived `<state>-working` counts against the limit of 255 bytes too.

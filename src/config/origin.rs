@@ -89,6 +89,16 @@ pub enum ConfigError {
         /// The options that are not.
         missing: String,
     },
+    /// Some of TLS's options without others that they need.
+    #[error("half of TLS: {given} without {missing}; {rule}")]
+    HalfTls {
+        /// The options that are set, with their values.
+        given: String,
+        /// The options that are not.
+        missing: String,
+        /// Which ones belong together.
+        rule: &'static str,
+    },
 }
 
 /// `origin` set an option to what it does not take.

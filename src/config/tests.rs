@@ -172,6 +172,8 @@ fn bad_values_name_the_option_and_the_value() {
         ("default-timeout", "soon"),
         ("default-timeout", "500ms"),
         ("log-level", "loud"),
+        ("tls-cert", ""),
+        ("peer-tls-ca", "a\0b"),
         ("log-format", "xml"),
         ("members", ""),
         ("members", "a:1"),
@@ -310,6 +312,70 @@ fn a_node_finds_itself_among_the_members_by_the_machines_name() {
     let error = resolve_on("elsewhere", &[], &env, file).unwrap_err();
     let variable = "environment variable CORNDOGS_NODE_ID: bad value \"auto\": ";
     assert!(error.starts_with(variable), "{error}");
+}
+
+#[test]
+fn tls_is_whole_or_not_there() {
+    let file = Some("tls-client-ca = \"/a\"");
+    let env = [("CORNDOGS_TLS_KEY", "/k")];
+    let config = resolve(&[("tls-cert", "/c")], &env, file).unwrap();
+    let tls = config.tls.unwrap();
+    let files = [tls.cert, tls.key, tls.client_ca.unwrap()];
+    assert_eq!(
+        files.map(|file| (file.origin, file.path.display().to_string())),
+        [
+            ("--tls-cert".to_owned(), "/c".to_owned()),
+            (
+                "environment variable CORNDOGS_TLS_KEY".to_owned(),
+                "/k".to_owned()
+            ),
+            ("node.toml: tls-client-ca".to_owned(), "/a".to_owned()),
+        ]
+    );
+    assert_eq!(config.peer_tls, None);
+    assert_eq!(
+        refusal(&[("tls-client-ca", "/a")], &[], None),
+        "half of TLS: --tls-client-ca \"/a\" without --tls-cert and --tls-key; \
+         TLS for clients needs both --tls-cert and --tls-key"
+    );
+    assert_eq!(
+        refusal(&[], &env, file),
+        "half of TLS: environment variable CORNDOGS_TLS_KEY \"/k\" and node.toml: tls-client-ca \"/a\" \
+         without --tls-cert; TLS for clients needs both --tls-cert and --tls-key"
+    );
+}
+
+#[test]
+fn tls_between_peers_is_whole_and_needs_peers() {
+    let whole = [
+        ("peer-tls-cert", "/c"),
+        ("peer-tls-key", "/k"),
+        ("peer-tls-ca", "/a"),
+    ];
+    let cluster = [
+        ("node-id", "1"),
+        ("peer-listen", "0.0.0.0:5081"),
+        ("members", "1=a:5081"),
+    ];
+    let both = [&whole[..], &cluster].concat();
+    let peer_tls = resolve(&both, &[], None).unwrap().peer_tls.unwrap();
+    let files = [peer_tls.cert, peer_tls.key, peer_tls.ca];
+    for (file, (name, path)) in files.iter().zip(whole) {
+        assert_eq!(file.origin, format!("--{name}"));
+        assert_eq!(file.path, Path::new(path));
+    }
+    for missing in 0..3 {
+        let mut half = both.clone();
+        let (name, _) = half.remove(missing);
+        let error = refusal(&half, &[], None);
+        assert!(error.starts_with("half of TLS: --peer-tls-"), "{error}");
+        assert!(error.contains(&format!("without --{name};")), "{error}");
+    }
+    let error = refusal(&whole, &[], None);
+    assert!(
+        error.starts_with("--peer-tls-cert: bad value \"/c\": "),
+        "{error}"
+    );
 }
 
 #[test]

@@ -84,6 +84,10 @@ fn describe() {
         "corndogs_call_failures_total",
         "Calls that answered with an error, by method"
     );
+    describe_counter!(
+        "corndogs_tls_handshake_failures_total",
+        "Connections that ended before their TLS handshake, by who connects"
+    );
     describe_histogram!(
         "corndogs_log_fsync_seconds",
         "Time until a log entry is durable on this node's disk"

@@ -11,6 +11,8 @@ pub enum Health {
     Ready,
     /// It reads, and refuses writes until an operator has made room.
     ReadOnly(String),
+    /// It knows no leader with a quorum behind it, and has not for a while.
+    Cut(String),
     /// It finishes what is in flight and takes nothing new.
     Draining,
     /// It can't vouch for its state any more and needs a restart.
@@ -32,6 +34,7 @@ impl Health {
         match self {
             Self::Ready | Self::ReadOnly(_) => None,
             Self::Starting(what) => Some(format!("the node is starting: {what}")),
+            Self::Cut(why) => Some(format!("{why}; nothing was done")),
             Self::Draining => Some("the node is shutting down".into()),
             Self::Failed(why) => Some(format!(
                 "the node has stopped: {why}; see its log and restart it"

@@ -4,46 +4,89 @@ use std::time::Duration;
 
 use super::Node;
 use super::health::Health;
-use crate::raft::Status;
+use crate::clock;
+use crate::raft::batches::Lost;
+use crate::raft::{Leadership, Status};
 use crate::store::View;
 
 const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the group is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Without a leader or a quorum for this long, calls are refused at once: they would wait in vain.
+const CUT_AFTER: Duration = Duration::from_millis(2500);
+
 /// Keeps the health in step with the group: ready once a leader is known and the log is
-/// applied, failed for good once raft has stopped.
+/// applied, cut off while there is no leader for long, failed for good once raft has stopped.
 pub async fn watch_raft(node: Node) {
-    let mut status = node.raft.status();
-    let first_target = status.last_log_index;
+    let first_target = node.raft.status().last_log_index;
+    let mut led_at = clock::monotonic();
     loop {
+        let status = node.raft.status();
         if let Some(failure) = &status.failure {
             if node.health.get() != Health::Draining {
                 tracing::error!(%failure, "raft has stopped: the node serves no more and needs a restart");
                 node.health.set(Health::Failed(failure.clone()));
             }
+            node.raft.batches().give_up_all(Lost::Unknown);
             return;
         }
-        match unready(&status, first_target) {
-            Some(what) => node.health.set(Health::Starting(what)),
-            None if matches!(node.health.get(), Health::Starting(_)) => {
-                let replicated_ns = node.store.lock().header().clock_ns;
-                node.clock.observe(replicated_ns);
-                node.health.set(Health::Ready);
-                tracing::info!(term = status.term, leader = status.leader, "ready");
-            }
-            None => {}
+        let now = clock::monotonic();
+        let trouble = trouble(&node, &status);
+        if trouble.is_none() {
+            led_at = now;
         }
-        status = node.raft.changed(&status).await;
+        let is_cut = now.saturating_sub(led_at) >= CUT_AFTER;
+        if is_cut {
+            // Nobody can tell what becomes of what is under way.
+            node.raft.batches().give_up_all(Lost::Unknown);
+        }
+        let health = node.health.get();
+        match (health, trouble) {
+            (Health::Ready | Health::ReadOnly(_), Some(why)) if is_cut => {
+                tracing::warn!("{why}: calls are refused");
+                node.health.set(Health::Cut(why));
+            }
+            (Health::Starting(_), Some(why)) => node.health.set(Health::Starting(why)),
+            (Health::Starting(_) | Health::Cut(_), None) => {
+                become_ready(&node, &status, first_target)
+            }
+            _ => {}
+        }
+        // No longer than an apply away from the next look while the log is replayed.
+        node.raft.leadership_changed(LOOK_INTERVAL).await;
     }
 }
 
-fn unready(status: &Status, first_target: u64) -> Option<String> {
-    if status.leader.is_none() {
-        return Some("no leader is known".into());
-    }
+fn become_ready(node: &Node, status: &Status, first_target: u64) {
     if status.applied_index < first_target {
-        return Some(format!("applying the log up to entry {first_target}"));
+        let what = format!("applying the log up to entry {first_target}");
+        node.health.set(Health::Starting(what));
+        return;
     }
-    None
+    let replicated_ns = node.store.lock().header().clock_ns;
+    node.clock.observe(replicated_ns);
+    node.health.set(Health::Ready);
+    tracing::info!(term = status.term, leader = status.leader, "ready");
+}
+
+/// Why no call can be served now.
+fn trouble(node: &Node, status: &Status) -> Option<String> {
+    match node.raft.leadership() {
+        Leadership::Mine { .. } if status.is_only_voter() => None,
+        Leadership::Mine { .. } => match node.raft.quorum_age() {
+            Some(age) if age < CUT_AFTER => None,
+            _ => Some("this node leads, but no quorum of the cluster answers".into()),
+        },
+        Leadership::Of { .. } => None,
+        Leadership::Nobody if status.members.is_empty() => {
+            let id = status.id;
+            Some(format!(
+                "node {id} is no member yet: waiting for `corndogs cluster add-node {id}=HOST:PORT`, to be run against any member"
+            ))
+        }
+        Leadership::Nobody => Some("no leader is known".into()),
+    }
 }
 
 /// Takes a snapshot, and so lets the log be purged, every `snapshot_every` entries

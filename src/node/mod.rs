@@ -7,8 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod disk;
+mod forwarder;
 pub mod health;
 mod maintenance;
+mod members;
+mod orderer;
+mod peer;
 mod proposer;
 mod reader;
 mod sweep;
@@ -16,7 +20,8 @@ mod sweep;
 use crate::clock::Clock;
 use crate::proto::durable::{self, command::Kind};
 use crate::queue::Outcome;
-use crate::raft::{Raft, RaftFailure, Status};
+use crate::raft::network::peers::Peers;
+use crate::raft::{Raft, Status};
 use crate::store::{Store, StoreError, View};
 use health::{Health, HealthBoard};
 use proposer::Proposer;
@@ -36,17 +41,6 @@ pub enum NodeError {
 impl NodeError {
     fn unexpected() -> Self {
         Self::Unknown("the state machine answered another command".into())
-    }
-}
-
-impl From<RaftFailure> for NodeError {
-    fn from(failure: RaftFailure) -> Self {
-        match failure {
-            RaftFailure::NotLeader { .. } | RaftFailure::NoQuorum => {
-                Self::Unavailable(format!("{failure}; nothing was done"))
-            }
-            RaftFailure::Unknown | RaftFailure::Stopped(_) => Self::Unknown(failure.to_string()),
-        }
     }
 }
 
@@ -70,6 +64,7 @@ pub struct Node {
     health: Arc<HealthBoard>,
     store: Store,
     raft: Raft,
+    peers: Peers,
     proposer: Proposer,
     reader: Reader,
 }
@@ -78,21 +73,24 @@ impl Node {
     /// Starts what a node does by itself. It serves once its health is ready.
     pub fn start(
         raft: Raft,
+        peers: Peers,
         store: Store,
         clock: Arc<Clock>,
         health: Arc<HealthBoard>,
         options: &Options,
     ) -> Self {
         let node = Self {
-            proposer: Proposer::start(raft.clone(), clock.clone()),
-            reader: Reader::start(raft.clone()),
+            proposer: Proposer::start(raft.clone(), peers.clone(), clock.clone()),
+            reader: Reader::start(raft.clone(), peers.clone()),
             clock,
             health,
             store,
             raft,
+            peers,
         };
         tokio::spawn(maintenance::watch_raft(node.clone()));
         tokio::spawn(maintenance::compact(node.clone(), options.snapshot_every));
+        tokio::spawn(members::tend(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
@@ -212,6 +210,11 @@ impl Node {
     /// The group, for figures.
     pub fn raft(&self) -> &Raft {
         &self.raft
+    }
+
+    /// The other nodes.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// Commands that wait for their turn now.

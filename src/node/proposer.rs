@@ -1,39 +1,60 @@
-//! Groups commands into log entries.
+//! Where commands are handed in, and find their way into the log by themselves.
 //!
-//! A small window: take all that waits, propose it as one entry, and once the window is full
-//! wait for the oldest entry's answer, repeat. Groups size themselves, without a timer: while the
-//! disk syncs, the next group gathers.
+//! On the leader the [`super::orderer`] groups them into entries, on other nodes the
+//! [`super::forwarder`] passes them on. A command that is certain not to be in the log is
+//! handed in again, until its patience is over: a change of leaders is a pause, not an error.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use prost::Message;
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::NodeError;
-use crate::clock::Clock;
+use super::orderer::Item;
+use super::{NodeError, forwarder, orderer};
+use crate::clock::{self, Clock};
 use crate::proto::durable;
 use crate::queue::Outcome;
-use crate::raft::{Raft, RaftFailure};
+use crate::raft::batches::{Done, Lost};
+use crate::raft::network::peers::Peers;
+use crate::raft::network::service::Forwarded;
+use crate::raft::types::Group;
+use crate::raft::{Leadership, Raft};
 
 /// Commands that may wait for their turn; more are refused.
 const MAX_WAITING: usize = 16_384;
 /// Bytes of commands that may wait or be under way; more are refused.
 const MAX_IN_FLIGHT_BYTES: usize = 256 << 20;
-/// Entries under way at once. While one is synced, the next is already being replicated and
-/// written: a tenth more calls a second than with one; three made it less again.
-const WINDOW: usize = 2;
-/// Commands in one entry.
-const MAX_GROUP_COMMANDS: usize = 1024;
-/// Bytes of commands in one entry, give or take one command.
-const MAX_GROUP_BYTES: usize = 4 << 20;
+/// How long a command waits for a leader before it is refused: longer than an election.
+pub const PATIENCE: Duration = Duration::from_millis(2500);
 
-/// A command and who waits for its outcome.
-struct Proposal {
-    command: durable::Command,
-    bytes: InFlight,
+/// A command, and who waits for its outcome.
+pub struct Proposal {
+    /// As it stands in a group.
+    pub command: Bytes,
+    /// When to give up looking for a leader.
+    patient_until: Duration,
+    _bytes: InFlight,
     answer: oneshot::Sender<Result<Outcome, NodeError>>,
+}
+
+impl Proposal {
+    /// Whoever gave up before its turn gets nothing done.
+    pub fn is_wanted(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    /// Whether it has waited long enough for a leader.
+    pub fn is_overdue(&self, now: Duration) -> bool {
+        now >= self.patient_until
+    }
+
+    /// Answers it.
+    pub fn answer(self, result: Result<Outcome, NodeError>) {
+        // A waiter that is gone has given up: its outcome stands all the same.
+        drop(self.answer.send(result));
+    }
 }
 
 /// A command's share of the bytes in flight; given back when dropped.
@@ -48,22 +69,29 @@ impl Drop for InFlight {
     }
 }
 
-/// Where commands are handed in; clones share the queue.
+/// Where commands are handed in; clones share the queues.
 #[derive(Clone)]
 pub struct Proposer {
-    waiting: mpsc::Sender<Proposal>,
+    raft: Raft,
+    orderer: mpsc::Sender<Item>,
+    forwarder: mpsc::Sender<Proposal>,
     in_flight: Arc<AtomicUsize>,
 }
 
 impl Proposer {
-    /// Starts to propose to that group; stops when all handles are gone.
-    pub fn start(raft: Raft, clock: Arc<Clock>) -> Self {
-        let (waiting, proposals) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(run(raft, clock, proposals));
-        Self {
-            waiting,
+    /// Starts to propose to that group, or to pass on to its leader.
+    pub fn start(raft: Raft, peers: Peers, clock: Arc<Clock>) -> Self {
+        let (orderer, items) = mpsc::channel(MAX_WAITING);
+        let (forwarder, proposals) = mpsc::channel(MAX_WAITING);
+        let proposer = Self {
+            raft,
+            orderer,
+            forwarder,
             in_flight: Arc::default(),
-        }
+        };
+        tokio::spawn(orderer::run(proposer.clone(), clock, items));
+        tokio::spawn(forwarder::run(proposer.clone(), peers, proposals));
+        proposer
     }
 
     /// Proposes one command and waits for its outcome.
@@ -71,29 +99,92 @@ impl Proposer {
     /// # Errors
     /// Unavailable when it was not proposed, unknown when it may still be applied.
     pub async fn propose(&self, command: durable::Command) -> Result<Outcome, NodeError> {
-        let bytes = self.admit(command.encoded_len())?;
+        let command = Group::encode_command(&command);
+        let bytes = self.admit(command.len())?;
         let (answer, outcome) = oneshot::channel();
-        let proposal = Proposal {
+        self.hand_in(Proposal {
             command,
-            bytes,
+            patient_until: clock::monotonic() + PATIENCE,
+            _bytes: bytes,
             answer,
-        };
-        match self.waiting.try_send(proposal) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return Err(overloaded()),
-            Err(mpsc::error::TrySendError::Closed(_)) => {
-                return Err(NodeError::Unavailable("the node is shutting down".into()));
-            }
-        }
+        });
         outcome.await.unwrap_or_else(|_| {
             let why = "the node stopped before the outcome was known";
             Err(NodeError::Unknown(why.into()))
         })
     }
 
+    /// The group that commands go to.
+    pub fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
     /// Commands that wait for their turn now.
     pub fn waiting(&self) -> usize {
-        self.waiting.max_capacity() - self.waiting.capacity()
+        let used = |queue: usize, free: usize| queue - free;
+        used(self.orderer.max_capacity(), self.orderer.capacity())
+            + used(self.forwarder.max_capacity(), self.forwarder.capacity())
+    }
+
+    /// Takes commands from a follower.
+    pub fn forwarded(&self, commands: Forwarded) {
+        if let Err(refused) = self.orderer.try_send(Item::Forwarded(commands))
+            && let Item::Forwarded(commands) = refused.into_inner()
+        {
+            let batch = commands.origin.batch;
+            commands.refusals.refuse(batch, Lost::Overloaded);
+        }
+    }
+
+    /// Sends a command the way that looks right now. A wrong guess comes back.
+    pub fn hand_in(&self, proposal: Proposal) {
+        let refused = match self.raft.leadership() {
+            Leadership::Mine { .. } => {
+                let sent = self.orderer.try_send(Item::Own(proposal));
+                sent.err().map(mpsc::error::TrySendError::into_inner)
+            }
+            _ => {
+                let sent = self.forwarder.try_send(proposal);
+                sent.err().map(|refused| Item::Own(refused.into_inner()))
+            }
+        };
+        if let Some(Item::Own(proposal)) = refused {
+            proposal.answer(Err(overloaded()));
+        }
+    }
+
+    /// What to do with the outcomes of a batch of these commands, or without them.
+    pub fn answering(&self, proposals: Vec<Proposal>) -> Done {
+        let proposer = self.clone();
+        Box::new(move |result| match result {
+            Ok(outcomes) => {
+                for (proposal, outcome) in proposals.into_iter().zip(outcomes) {
+                    proposal.answer(Ok(outcome));
+                }
+            }
+            Err(Lost::NothingDone) => proposer.try_again(proposals),
+            Err(Lost::Overloaded) => refuse(proposals, &overloaded()),
+            Err(Lost::Unknown) => {
+                let why =
+                    "the leader was lost before it was known whether the command is committed";
+                refuse(proposals, &NodeError::Unknown(why.into()));
+            }
+        })
+    }
+
+    /// Hands in again what is certain not to be done, unless it has waited long enough.
+    fn try_again(&self, proposals: Vec<Proposal>) {
+        let now = clock::monotonic();
+        for proposal in proposals {
+            if !proposal.is_wanted() {
+                continue;
+            }
+            if proposal.is_overdue(now) {
+                proposal.answer(Err(no_leader()));
+            } else if let Err(refused) = self.forwarder.try_send(proposal) {
+                refused.into_inner().answer(Err(overloaded()));
+            }
+        }
     }
 
     fn admit(&self, bytes: usize) -> Result<InFlight, NodeError> {
@@ -109,82 +200,20 @@ impl Proposer {
     }
 }
 
+/// Answers all with the same error.
+pub fn refuse(proposals: impl IntoIterator<Item = Proposal>, error: &NodeError) {
+    for proposal in proposals {
+        proposal.answer(Err(error.clone()));
+    }
+}
+
 fn overloaded() -> NodeError {
     NodeError::Unavailable(
         "the node is overloaded: too many commands wait for the log; nothing was done".into(),
     )
 }
 
-async fn run(raft: Raft, clock: Arc<Clock>, mut proposals: mpsc::Receiver<Proposal>) {
-    let mut under_way = VecDeque::with_capacity(WINDOW);
-    let mut waiting = Vec::with_capacity(MAX_GROUP_COMMANDS);
-    while proposals.recv_many(&mut waiting, MAX_GROUP_COMMANDS).await > 0 {
-        // Whoever gave up before its turn gets nothing done.
-        waiting.retain(|proposal| !proposal.answer.is_closed());
-        while !waiting.is_empty() {
-            let rest = waiting.split_off(group_len(&waiting));
-            let group = std::mem::replace(&mut waiting, rest);
-            under_way.extend(propose_group(&raft, &clock, group).await);
-            if under_way.len() == WINDOW
-                && let Some(oldest) = under_way.pop_front()
-            {
-                drop(oldest.await);
-            }
-        }
-    }
-}
-
-/// How many of the proposals, in order, go into one entry.
-fn group_len(proposals: &[Proposal]) -> usize {
-    let mut bytes = 0;
-    let fit = proposals.iter().take_while(|proposal| {
-        let fits = bytes == 0 || bytes + proposal.bytes.bytes <= MAX_GROUP_BYTES;
-        bytes += proposal.bytes.bytes;
-        fits
-    });
-    fit.count()
-}
-
-/// Hands a group to Raft. What comes back resolves when its waiters have their answers.
-async fn propose_group(
-    raft: &Raft,
-    clock: &Clock,
-    proposals: Vec<Proposal>,
-) -> Option<oneshot::Receiver<()>> {
-    metrics::histogram!("corndogs_group_commands").record(proposals.len() as f64);
-    let mut group = durable::Group {
-        now_ns: clock.now_ns(),
-        commands: Vec::with_capacity(proposals.len()),
-    };
-    let mut waiters = Vec::with_capacity(proposals.len());
-    for proposal in proposals {
-        group.commands.push(proposal.command);
-        waiters.push((proposal.answer, proposal.bytes));
-    }
-    let (finished, done) = oneshot::channel();
-    let on_done = move |result| {
-        answer(waiters, result);
-        // If the proposer is gone, nobody is left to tell.
-        let _ = finished.send(());
-    };
-    // A node that has stopped drops `on_done`, and with it every waiter's sender.
-    raft.propose(&group, on_done).await.ok().map(|()| done)
-}
-
-type Waiter = (oneshot::Sender<Result<Outcome, NodeError>>, InFlight);
-
-fn answer(waiters: Vec<Waiter>, result: Result<Vec<Outcome>, RaftFailure>) {
-    // A waiter that is gone has given up: its outcome stands all the same.
-    match result {
-        Ok(outcomes) => {
-            for ((waiter, _), outcome) in waiters.into_iter().zip(outcomes) {
-                drop(waiter.send(Ok(outcome)));
-            }
-        }
-        Err(failure) => {
-            for (waiter, _) in waiters {
-                drop(waiter.send(Err(failure.clone().into())));
-            }
-        }
-    }
+/// Nobody leads.
+pub fn no_leader() -> NodeError {
+    NodeError::Unavailable("no leader with a quorum is known; nothing was done".into())
 }

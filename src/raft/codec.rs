@@ -187,7 +187,7 @@ pub fn membership_from_bytes(bytes: &Bytes) -> Result<StoredMembership, io::Erro
     ))
 }
 
-fn log_id_to_proto(log_id: &LogId) -> durable::LogId {
+pub(super) fn log_id_to_proto(log_id: &LogId) -> durable::LogId {
     durable::LogId {
         term: log_id.leader_id.term,
         node_id: log_id.leader_id.node_id,
@@ -195,7 +195,7 @@ fn log_id_to_proto(log_id: &LogId) -> durable::LogId {
     }
 }
 
-fn log_id_from_proto(proto: &durable::LogId) -> LogId {
+pub(super) fn log_id_from_proto(proto: &durable::LogId) -> LogId {
     let leader_id = LeaderId {
         term: proto.term,
         node_id: proto.node_id,
@@ -206,7 +206,7 @@ fn log_id_from_proto(proto: &durable::LogId) -> LogId {
     }
 }
 
-fn membership_to_proto(membership: &Membership) -> durable::Membership {
+pub(super) fn membership_to_proto(membership: &Membership) -> durable::Membership {
     let voters = membership.get_joint_config().iter();
     let members = membership.nodes();
     durable::Membership {
@@ -225,7 +225,7 @@ fn membership_to_proto(membership: &Membership) -> durable::Membership {
     }
 }
 
-fn membership_from_proto(proto: &durable::Membership) -> Result<Membership, io::Error> {
+pub(super) fn membership_from_proto(proto: &durable::Membership) -> Result<Membership, io::Error> {
     let voters = proto.voters.iter();
     let voters: Vec<BTreeSet<u64>> = voters
         .map(|set| set.ids.iter().copied().collect())

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 
+use super::batches::{Applied, Batches};
 use super::codec;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
+use crate::proto::durable::Origin;
 use crate::queue::{self, Outcome};
 use crate::store::record::{Header, Position};
 use crate::store::{Changes, Store, StoreError, View, read_snapshot};
@@ -28,15 +31,43 @@ pub struct SnapshotData {
 #[derive(Clone)]
 pub struct Machine {
     store: Store,
+    batches: Arc<Batches>,
 }
 
 impl Machine {
-    /// Applies to that store.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    /// Applies to that store, and hands outcomes to whoever waits for them.
+    ///
+    /// # Errors
+    /// If the store's position can't be read.
+    pub fn new(store: Store, batches: Arc<Batches>) -> Result<Self, io::Error> {
+        let machine = Self { store, batches };
+        machine.tell_position()?;
+        Ok(machine)
     }
 
-    fn apply_entry(&self, entry: Entry) -> Result<Vec<Outcome>, io::Error> {
+    /// Tells who waits that the state is another one now.
+    fn tell_position(&self) -> Result<(), io::Error> {
+        let (log_id, _) = applied(self.store.lock().header())?;
+        if let Some(log_id) = log_id {
+            self.batches.installed(Applied {
+                index: log_id.index,
+                term: log_id.leader_id.term,
+            });
+        }
+        Ok(())
+    }
+
+    fn apply_entry(&self, entry: Entry) -> Result<(), io::Error> {
+        let entry_applied = Applied {
+            index: entry.log_id.index,
+            term: entry.log_id.leader_id.term,
+        };
+        let (origins, outcomes) = self.apply_payload(entry)?;
+        self.batches.applied(entry_applied, &origins, outcomes);
+        Ok(())
+    }
+
+    fn apply_payload(&self, entry: Entry) -> Result<(Vec<Origin>, Vec<Outcome>), io::Error> {
         let mut state = self.store.lock();
         let mut position = Position {
             index: entry.log_id.index,
@@ -45,21 +76,22 @@ impl Machine {
         };
         match entry.payload {
             Payload::Normal(group) => {
-                let group = group.decode().map_err(|error| {
+                let mut group = group.decode().map_err(|error| {
                     let what = format!("log entry {} can't be decoded: {error}", position.index);
                     io::Error::new(io::ErrorKind::InvalidData, what)
                 })?;
-                Ok(queue::apply(&mut *state, group, position)?)
+                let origins = std::mem::take(&mut group.origins);
+                Ok((origins, queue::apply(&mut *state, group, position)?))
             }
             Payload::Membership(membership) => {
                 let stored = StoredMembership::new(Some(entry.log_id), membership);
                 position.membership = codec::membership_to_bytes(&stored);
                 state.end_entry(position)?;
-                Ok(Vec::new())
+                Ok((Vec::new(), Vec::new()))
             }
             Payload::Blank => {
                 state.end_entry(position)?;
-                Ok(Vec::new())
+                Ok((Vec::new(), Vec::new()))
             }
         }
     }
@@ -97,9 +129,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 tokio::task::yield_now().await;
             }
             self.store.wait_for_room().await;
-            let outcomes = self.apply_entry(entry)?;
+            self.apply_entry(entry)?;
             if let Some(responder) = responder {
-                responder.send(outcomes);
+                responder.send(());
             }
             self.store.freeze_if_due();
         }
@@ -117,7 +149,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     ) -> Result<(), io::Error> {
         let store = self.store.clone();
         blocking(move || store.install_snapshot(&snapshot.path)).await?;
-        Ok(())
+        self.tell_position()
     }
 
     async fn get_current_snapshot(

@@ -3,46 +3,50 @@
 //! The only place that names openraft. To the rest of the program a group is
 //! something that takes proposals in one order and tells when a read is fresh.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::impls::BasicNode;
-use openraft::{Config, ReadPolicy, SnapshotPolicy};
-use std::collections::BTreeMap;
+use openraft::{Config, Instant, ReadPolicy, SnapshotPolicy};
 
+pub mod batches;
+mod change;
 pub mod codec;
 pub mod log;
 pub mod machine;
 pub mod network;
 mod purge;
+mod status;
 #[cfg(test)]
 mod tests;
 pub mod types;
 
-use crate::proto::durable;
-use crate::queue::Outcome;
+use crate::clock;
 use crate::store::Store;
 use crate::store::record::Position;
+use batches::Batches;
+pub use change::ChangeFailure;
 use log::LogStore;
 use machine::Machine;
-use network::NoPeers;
-use types::{CallBack, Group, TypeConfig, WriteResult};
+use network::Network;
+pub use status::{Member, Role, Status};
+use types::{CallBack, Group, LeaderId, TypeConfig, WriteResult};
+
+/// A follower that has heard nothing of its leader for this long knows none.
+const CONTACT_LIMIT: Duration = Duration::from_millis(2000);
 
 /// Why a proposal or a read was not answered.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RaftFailure {
     /// Nothing was done: this node doesn't lead.
     #[error("this node is not the leader")]
-    NotLeader {
-        /// Who leads, if known.
-        leader: Option<u64>,
-    },
-    /// It is not known whether it was done.
-    #[error("leadership was lost after the proposal: its outcome is not known")]
-    Unknown,
+    NotLeader,
     /// Too few nodes answer.
     #[error("no quorum of the cluster answers")]
     NoQuorum,
@@ -51,42 +55,23 @@ pub enum RaftFailure {
     Stopped(String),
 }
 
-/// What a node is in its group.
+/// Who leads, as far as this node knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It orders the log.
-    Leader,
-    /// It votes and follows.
-    Follower,
-    /// It asks for votes.
-    Candidate,
-    /// It follows without a vote.
-    Learner,
-}
-
-/// A group as this node sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// This node.
-    pub id: u64,
-    /// What it is.
-    pub role: Role,
-    /// Who leads, if known.
-    pub leader: Option<u64>,
-    /// The current term.
-    pub term: u64,
-    /// The last index in the log.
-    pub last_log_index: u64,
-    /// The last index that is known to be committed.
-    pub committed_index: u64,
-    /// The last index applied.
-    pub applied_index: u64,
-    /// The index of the newest snapshot.
-    pub snapshot_index: u64,
-    /// Voters and learners, with their addresses.
-    pub members: Vec<(u64, String)>,
-    /// Why the node has stopped, if it has.
-    pub failure: Option<String>,
+pub enum Leadership {
+    /// This node does.
+    Mine {
+        /// In this term.
+        term: u64,
+    },
+    /// Another node does.
+    Of {
+        /// Its id.
+        leader: u64,
+        /// In this term.
+        term: u64,
+    },
+    /// Nobody that is known.
+    Nobody,
 }
 
 /// A handle of the group; clones share it.
@@ -94,77 +79,119 @@ pub struct Status {
 pub struct Raft {
     raft: openraft::Raft<TypeConfig, Machine>,
     log: LogStore,
+    store: Store,
+    batches: Arc<Batches>,
+    /// When the leader was last heard of, in milliseconds of the monotonic clock.
+    contact_ms: Arc<AtomicU64>,
+    incoming: Arc<AtomicU64>,
 }
 
 impl Raft {
-    /// Starts the node on its log and store; the first start founds a group of one.
+    /// Starts the node on its log and store.
     ///
     /// # Errors
     /// If the log can't be read.
-    pub async fn start_single(
+    pub async fn start(
         id: u64,
-        address: &str,
         log: LogStore,
         store: Store,
+        network: Network,
+        options: &Options,
     ) -> Result<Self, io::Error> {
-        let config = Arc::new(config().validate().map_err(io::Error::other)?);
-        let machine = Machine::new(store);
-        let raft = openraft::Raft::new(id, config, NoPeers, log.clone(), machine)
+        let config = config(options).validate().map_err(io::Error::other)?;
+        let batches = Arc::new(Batches::default());
+        let machine = Machine::new(store.clone(), batches.clone())?;
+        let raft = openraft::Raft::new(id, Arc::new(config), network, log.clone(), machine)
             .await
             .map_err(|error| io::Error::other(error.to_string()))?;
-        if !raft.is_initialized().await.map_err(io::Error::other)? {
-            let members = BTreeMap::from([(id, BasicNode::new(address))]);
-            raft.initialize(members).await.map_err(io::Error::other)?;
-        } else {
-            // Nobody else can lead a group of one: don't wait for a timeout.
-            raft.trigger()
-                .elect(false)
-                .await
-                .map_err(io::Error::other)?;
+        let started = Self {
+            raft,
+            log,
+            store,
+            batches,
+            contact_ms: Arc::default(),
+            incoming: Arc::default(),
+        };
+        if started.is_founded().await && started.status().is_only_voter() {
+            // Nobody else can lead: don't wait for a timeout.
+            let elect = started.raft.trigger().elect(false).await;
+            elect.map_err(io::Error::other)?;
         }
-        Ok(Self { raft, log })
+        Ok(started)
     }
 
-    /// Proposes a group of commands as one log entry; `done` gets its outcomes once it is applied.
+    /// Whether the group has ever been founded, as far as this node knows: it has a log or a vote.
+    pub async fn is_founded(&self) -> bool {
+        // A node that has stopped was something before.
+        self.raft.is_initialized().await.unwrap_or(true)
+    }
+
+    /// Founds the group, once in its life, with these members as voters.
     ///
-    /// Returns as soon as the proposal is on its way.
+    /// # Errors
+    /// If it was founded already, or the log can't be written.
+    pub async fn found(&self, members: &BTreeMap<u64, String>) -> Result<(), io::Error> {
+        let node = |(id, address): (&u64, &String)| (*id, BasicNode::new(address));
+        let members: BTreeMap<u64, BasicNode> = members.iter().map(node).collect();
+        self.raft
+            .initialize(members)
+            .await
+            .map_err(io::Error::other)
+    }
+
+    /// Proposes a group as one log entry of the leadership of `term`.
+    ///
+    /// Returns as soon as the proposal is on its way. `settled` is called when it is applied
+    /// (true), or when it is certain that it was not even appended (false). It may be dropped
+    /// uncalled: then what became of the entry shows in the log.
+    ///
+    /// # Errors
+    /// If the node has stopped.
     pub async fn propose(
         &self,
-        group: &durable::Group,
-        done: impl FnOnce(Result<Vec<Outcome>, RaftFailure>) + Send + 'static,
+        group: Group,
+        term: u64,
+        settled: impl FnOnce(bool) + Send + 'static,
     ) -> Result<(), RaftFailure> {
-        let responder = CallBack::new(move |result: WriteResult| done(outcomes(result)));
-        let sent = self
-            .raft
-            .client_write_ff(Group::encode(group), Some(responder))
-            .await;
+        let responder = CallBack::new(move |result: WriteResult| match result {
+            Ok(_) => settled(true),
+            Err(ClientWriteError::ForwardToLeader(_)) => settled(false),
+            // Discarded for a later leader's entries: `batches` finds out by that leader's term.
+            Err(_) => {}
+        });
+        let leader = LeaderId {
+            term,
+            node_id: *self.raft.node_id(),
+        };
+        let write = self.raft.write(group).with_leader(leader);
+        let sent = write.responder(responder).await;
         sent.map_err(|fatal| stopped(&fatal))
     }
 
-    /// Waits until the state is at least as new as any answer given before this call (ReadIndex).
+    /// The index that a state must have reached to hold all that was acknowledged before this
+    /// call, on whatever node (ReadIndex).
     ///
     /// # Errors
     /// If this node doesn't lead, or no quorum answers.
-    pub async fn read_index(&self) -> Result<(), RaftFailure> {
-        let linearizer = match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(linearizer) => linearizer,
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
-                return Err(RaftFailure::NotLeader {
-                    leader: to.leader_id,
-                });
-            }
+    pub async fn read_index(&self) -> Result<u64, RaftFailure> {
+        match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+            Ok(linearizer) => Ok(linearizer.read_log_id().index()),
             Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
-                return Err(RaftFailure::NoQuorum);
+                Err(RaftFailure::NoQuorum)
             }
-            Err(RaftError::Fatal(fatal)) => return Err(stopped(&fatal)),
-        };
-        let ready = linearizer.await_ready(&self.raft).await;
-        ready.map(drop).map_err(|fatal| stopped(&fatal))
+            Err(RaftError::APIError(_)) => Err(RaftFailure::NotLeader),
+            Err(RaftError::Fatal(fatal)) => Err(stopped(&fatal)),
+        }
+    }
+
+    /// The batches that this process waits for.
+    pub fn batches(&self) -> &Batches {
+        &self.batches
     }
 
     /// The group as this node sees it now.
     pub fn status(&self) -> Status {
-        status_of(&self.raft.metrics().borrow_watched())
+        Status::of(&self.raft.metrics().borrow_watched())
     }
 
     /// Whether this node leads, as far as it knows.
@@ -172,15 +199,52 @@ impl Raft {
         self.raft.is_leader()
     }
 
-    /// Waits until the status has changed.
-    pub async fn changed(&self, seen: &Status) -> Status {
-        let mut metrics = self.raft.metrics();
-        loop {
-            let now = status_of(&metrics.borrow_watched());
-            if now != *seen || metrics.changed().await.is_err() {
-                return now;
-            }
+    /// Who leads, as far as this node knows.
+    pub fn leadership(&self) -> Leadership {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let term = metrics.vote.leader_id.term;
+        match metrics.current_leader {
+            Some(leader) if leader == metrics.id => Leadership::Mine { term },
+            Some(leader) if self.is_in_contact() => Leadership::Of { leader, term },
+            _ => Leadership::Nobody,
         }
+    }
+
+    /// Waits until who leads may have changed, or some time has passed.
+    pub async fn leadership_changed(&self, at_most: Duration) {
+        let mut metrics = self.raft.server_metrics();
+        metrics.borrow_and_update();
+        // Either way the caller looks again.
+        let _ = tokio::time::timeout(at_most, metrics.changed()).await;
+    }
+
+    /// Takes note of a leader's message; false if that leader's time is over.
+    fn heard_from_leader(&self, term: u64) -> bool {
+        let is_current = term
+            >= self
+                .raft
+                .server_metrics()
+                .borrow_watched()
+                .vote
+                .leader_id
+                .term;
+        if is_current {
+            self.contact_ms.store(now_ms(), Ordering::Relaxed);
+        }
+        is_current
+    }
+
+    fn is_in_contact(&self) -> bool {
+        let contact = Duration::from_millis(self.contact_ms.load(Ordering::Relaxed));
+        Duration::from_millis(now_ms()).saturating_sub(contact) < CONTACT_LIMIT
+    }
+
+    /// How long ago a quorum last answered this node; none if it doesn't lead, or nobody ever did.
+    pub fn quorum_age(&self) -> Option<Duration> {
+        let metrics = self.raft.data_metrics();
+        let acked = metrics.borrow_watched().last_quorum_acked;
+        acked.map(|acked| acked.into_inner().elapsed())
     }
 
     /// Starts a snapshot in the background; the log is purged behind it.
@@ -205,6 +269,23 @@ impl Raft {
         // An error means that it has stopped already.
         drop(self.raft.shutdown().await);
     }
+
+    fn openraft(&self) -> &openraft::Raft<TypeConfig, Machine> {
+        &self.raft
+    }
+
+    /// A name for a snapshot that comes from a peer, until it is whole.
+    fn incoming_snapshot(&self) -> PathBuf {
+        let number = self.incoming.fetch_add(1, Ordering::Relaxed);
+        self.store.incoming_snapshot(number)
+    }
+}
+
+/// What of raft depends on the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Entries that stay in the log behind a snapshot, for peers that are a little behind.
+    pub keep_entries: u64,
 }
 
 /// Makes the log of a node whose state was put in place at `position`, as by a restore.
@@ -225,61 +306,29 @@ pub fn begin_log_at(dir: &Path, node_id: u64, position: &Position) -> Result<(),
     LogStore::open(dir)?.begin_at(log_id)
 }
 
-/// Timeouts that fit fsync and pods; snapshots are triggered by the node, by the log's size.
-fn config() -> Config {
+/// Timeouts that fit fsync and pods: a follower stands for election 0.8 to 1 s after it last
+/// heard of the leader (the lease of `election_timeout_max`, then its own timeout).
+/// Snapshots are triggered by the node, by the log's size.
+fn config(options: &Options) -> Config {
     Config {
         cluster_name: "corndogs".into(),
-        heartbeat_interval: 250,
-        election_timeout_min: 1000,
-        election_timeout_max: 1500,
+        heartbeat_interval: 100,
+        election_timeout_min: 300,
+        election_timeout_max: 500,
         install_snapshot_timeout: 10_000,
         max_payload_entries: 64,
         snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: 0,
+        max_in_snapshot_log_to_keep: options.keep_entries,
+        enable_pre_vote: Some(true),
+        backoff: "50ms 100ms 200ms ...1s".into(),
         ..Config::default()
     }
 }
 
+fn now_ms() -> u64 {
+    u64::try_from(clock::monotonic().as_millis()).unwrap_or(u64::MAX)
+}
+
 fn stopped(fatal: &Fatal<TypeConfig>) -> RaftFailure {
     RaftFailure::Stopped(fatal.to_string())
-}
-
-fn outcomes(result: WriteResult) -> Result<Vec<Outcome>, RaftFailure> {
-    match result {
-        Ok(response) => Ok(response.data),
-        Err(ClientWriteError::ForwardToLeader(to)) => Err(RaftFailure::NotLeader {
-            leader: to.leader_id,
-        }),
-        Err(_) => Err(RaftFailure::Unknown),
-    }
-}
-
-fn status_of(metrics: &openraft::RaftMetrics<TypeConfig>) -> Status {
-    use openraft::ServerState;
-    let index = |log_id: &Option<types::LogId>| log_id.map_or(0, |log_id| log_id.index);
-    Status {
-        id: metrics.id,
-        role: match metrics.state {
-            ServerState::Leader => Role::Leader,
-            ServerState::Candidate => Role::Candidate,
-            ServerState::Learner => Role::Learner,
-            _ => Role::Follower,
-        },
-        leader: metrics.current_leader,
-        term: metrics.current_term,
-        last_log_index: metrics.last_log_index.unwrap_or(0),
-        committed_index: index(&metrics.local_committed),
-        applied_index: index(&metrics.last_applied),
-        snapshot_index: index(&metrics.snapshot),
-        members: metrics
-            .membership_config
-            .nodes()
-            .map(|(id, node)| (*id, node.addr.clone()))
-            .collect(),
-        failure: metrics
-            .running_state
-            .as_ref()
-            .err()
-            .map(ToString::to_string),
-    }
 }

@@ -43,17 +43,13 @@ fn openraft_suite_passes() {
 #[test]
 fn a_log_comes_back_after_it_was_dropped() {
     use super::types::{Group, Vote};
-    use crate::proto::durable;
     use openraft::RaftLogReader;
     use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 
     let dir = tempfile::tempdir().unwrap();
     let entry = |index| Entry {
         log_id: log_id(index),
-        payload: Payload::Normal(Group::encode(&durable::Group {
-            now_ns: index as i64,
-            commands: Vec::new(),
-        })),
+        payload: Payload::Normal(Group::splice(index as i64, [].iter(), Vec::new())),
     };
     let vote = Vote {
         leader_id: log_id(0).leader_id,

@@ -10,7 +10,6 @@ use openraft::raft::responder::Responder;
 use prost::{DecodeError, Message};
 
 use crate::proto::durable;
-use crate::queue::Outcome;
 
 /// The type configuration of a Corndogs group.
 #[derive(Debug, Clone, Copy, Default, Eq, PartialEq, Ord, PartialOrd)]
@@ -18,7 +17,8 @@ pub struct TypeConfig;
 
 impl RaftTypeConfig for TypeConfig {
     type D = Group;
-    type R = Vec<Outcome>;
+    // Outcomes go to `batches`: what raft itself answers is only whether an entry was applied.
+    type R = ();
     type NodeId = u64;
     type Node = BasicNode;
     type Term = u64;
@@ -63,13 +63,34 @@ impl Group {
     /// The tag of a log record that holds a group.
     pub const TAG: u8 = 1;
 
-    /// Encodes a group.
-    pub fn encode(group: &durable::Group) -> Self {
-        let mut bytes = BytesMut::with_capacity(1 + group.encoded_len());
+    /// Puts commands that are encoded already into a group, without looking at them.
+    pub fn splice<'a>(
+        now_ns: i64,
+        commands: impl Iterator<Item = &'a Bytes> + Clone,
+        origins: Vec<durable::Origin>,
+    ) -> Self {
+        let rest = durable::Group {
+            now_ns,
+            commands: Vec::new(),
+            origins,
+        };
+        let commands_len: usize = commands.clone().map(Bytes::len).sum();
+        let mut bytes = BytesMut::with_capacity(1 + commands_len + rest.encoded_len());
         bytes.put_u8(Self::TAG);
-        // A `BytesMut` grows: encoding into it can't run out of room.
-        group.encode_raw(&mut bytes);
+        for command in commands {
+            bytes.put_slice(command);
+        }
+        // A `BytesMut` grows: encoding into it can't run out of room. Fields come in any order.
+        rest.encode_raw(&mut bytes);
         Self(bytes.freeze())
+    }
+
+    /// Encodes one command as it stands in a group.
+    pub fn encode_command(command: &durable::Command) -> Bytes {
+        const COMMANDS: u32 = 2;
+        let mut bytes = BytesMut::with_capacity(command.encoded_len() + 8);
+        prost::encoding::message::encode(COMMANDS, command, &mut bytes);
+        bytes.freeze()
     }
 
     /// Takes the bytes of a log record with that tag.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::store::StoreError;
 use crate::store::directory::DirectoryError;
+use crate::tls::TlsError;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum ServerError {
     /// The data directory is refused.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// The files for TLS can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The state can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -44,9 +48,14 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
-    /// A cluster was configured.
-    #[error("--members: this version serves single nodes only")]
-    Cluster,
+    /// A cluster's directory was given to a single node.
+    #[error("data directory {} belongs to a node of a cluster of {members}: start it with --node-id, --peer-listen and --members", path.display())]
+    NotSingle {
+        /// The directory.
+        path: PathBuf,
+        /// How many nodes the cluster has.
+        members: usize,
+    },
     /// Anything else that stops a start.
     #[error("{what}: {why}")]
     Start {

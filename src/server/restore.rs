@@ -33,7 +33,8 @@ pub fn restore(data_dir: &Path, backup: &Path) -> Result<Restored, ServerError> 
         cluster_id: clock::random_uuid(),
         node_id: SINGLE_NODE,
     };
-    let directory = DataDir::open(data_dir, fresh)?;
+    let mut directory = DataDir::open(data_dir, SINGLE_NODE)?;
+    directory.identity_or(fresh)?;
     let group = directory.group(0);
     fs::create_dir_all(&group).map_err(failed)?;
     // Installing moves the file: the backup itself stays where it is.

@@ -40,7 +40,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    identity: Identity,
+    identity: Option<Identity>,
     _lock: File,
 }
 
@@ -106,11 +106,11 @@ pub enum DirectoryError {
 }
 
 impl DataDir {
-    /// Takes the directory for this process; a new or empty one gets `fresh` as its identity.
+    /// Takes the directory for this process. A new or empty one has no identity yet.
     ///
     /// # Errors
     /// If it is in use, not ours, newer than us, another node's, or damaged.
-    pub fn open(path: &Path, fresh: Identity) -> Result<Self, DirectoryError> {
+    pub fn open(path: &Path, node_id: u64) -> Result<Self, DirectoryError> {
         let io = |action| {
             move |source| DirectoryError::Io {
                 path: path.to_owned(),
@@ -127,30 +127,55 @@ impl DataDir {
             refuse_foreign(path)?;
         }
         let lock = lock(path)?;
-        let identity = if exists {
-            let text = fs::read(&identity_path).map_err(io("read the identity"))?;
-            parse(path, &String::from_utf8_lossy(&text))?
-        } else {
-            write_identity(path, &fresh).map_err(io("write the identity"))?;
-            fresh
-        };
-        if identity.node_id != fresh.node_id {
-            return Err(DirectoryError::OtherNode {
-                path: path.to_owned(),
-                found: identity.node_id,
-                expected: fresh.node_id,
-            });
-        }
-        Ok(Self {
+        let mut directory = Self {
             path: path.to_owned(),
-            identity,
+            identity: None,
             _lock: lock,
-        })
+        };
+        if exists {
+            let text = fs::read(&identity_path).map_err(io("read the identity"))?;
+            let identity = parse(path, &String::from_utf8_lossy(&text))?;
+            if identity.node_id != node_id {
+                return Err(DirectoryError::OtherNode {
+                    path: path.to_owned(),
+                    found: identity.node_id,
+                    expected: node_id,
+                });
+            }
+            directory.identity = Some(identity);
+        }
+        Ok(directory)
     }
 
-    /// Who it belongs to.
-    pub fn identity(&self) -> Identity {
+    /// Who it belongs to; none as long as it is new.
+    pub fn identity(&self) -> Option<Identity> {
         self.identity
+    }
+
+    /// Gives it its identity, durably.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn claim(&mut self, identity: Identity) -> Result<(), DirectoryError> {
+        let written = write_identity(&self.path, &identity);
+        written.map_err(|source| DirectoryError::Io {
+            path: self.path.clone(),
+            action: "write the identity",
+            source,
+        })?;
+        self.identity = Some(identity);
+        Ok(())
+    }
+
+    /// Its identity, or `fresh` if it has none yet.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn identity_or(&mut self, fresh: Identity) -> Result<Identity, DirectoryError> {
+        if self.identity.is_none() {
+            self.claim(fresh)?;
+        }
+        Ok(self.identity.unwrap_or(fresh))
     }
 
     /// Where a Raft group keeps its files.
@@ -264,7 +289,7 @@ mod tests {
     };
 
     fn open(path: &Path) -> Result<Identity, DirectoryError> {
-        DataDir::open(path, FRESH).map(|dir| dir.identity())
+        DataDir::open(path, FRESH.node_id)?.identity_or(FRESH)
     }
 
     #[test]
@@ -276,14 +301,14 @@ mod tests {
             cluster_id: Uuid::from_u128(8),
             node_id: 1,
         };
-        assert_eq!(DataDir::open(&path, other)?.identity(), FRESH);
+        assert_eq!(DataDir::open(&path, 1)?.identity_or(other)?, FRESH);
         Ok(())
     }
 
     #[test]
     fn one_process_at_a_time() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
-        let held = DataDir::open(dir.path(), FRESH)?;
+        let held = DataDir::open(dir.path(), 1)?;
         assert!(matches!(
             open(dir.path()),
             Err(DirectoryError::InUse { .. })
@@ -327,11 +352,7 @@ mod tests {
             Err(DirectoryError::Damaged { .. })
         ));
         fs::write(&identity, good)?;
-        let other = Identity {
-            node_id: 2,
-            ..FRESH
-        };
-        let refused = DataDir::open(dir.path(), other);
+        let refused = DataDir::open(dir.path(), 2);
         assert!(matches!(
             refused,
             Err(DirectoryError::OtherNode { found: 1, .. })

@@ -1,6 +1,6 @@
 //! The handle that the layers above hold.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -12,7 +12,7 @@ use super::files::{self, failed};
 use super::frozen::Frozen;
 use super::options::{Options, StoreMetrics};
 use super::recovery::{self, Paths};
-use super::snapshot::{SnapshotFile, list_snapshots};
+use super::snapshot::{SnapshotFile, UNFINISHED, list_snapshots};
 use super::state::State;
 use super::view::Result;
 use super::{StoreError, View};
@@ -185,6 +185,12 @@ impl Store {
             checkpoint_failures: progress.failures,
             checkpoint_disk_bytes: progress.disk_bytes,
         }
+    }
+
+    /// A name for a snapshot that is on its way here. What is left of it goes at the next start.
+    pub fn incoming_snapshot(&self, number: u64) -> PathBuf {
+        let name = format!("incoming-{number}.{UNFINISHED}");
+        self.inner.paths.snapshots.join(name)
     }
 
     /// The newest snapshot file.

@@ -35,18 +35,18 @@ pub fn names(status: &Status, words: &[&str]) -> bool {
 
 impl Api {
     pub async fn connect(address: SocketAddr) -> Self {
+        Self::over(endpoint(address).connect().await.unwrap())
+    }
+
+    pub fn over(channel: Channel) -> Self {
         Self {
-            client: Client::new(endpoint(address).connect().await.unwrap())
-                .max_decoding_message_size(MAX_ANSWER),
+            client: Client::new(channel).max_decoding_message_size(MAX_ANSWER),
         }
     }
 
     /// Dials at the first call, and again after each loss of the connection.
     pub fn lazy(address: SocketAddr) -> Self {
-        Self {
-            client: Client::new(endpoint(address).connect_lazy())
-                .max_decoding_message_size(MAX_ANSWER),
-        }
+        Self::over(endpoint(address).connect_lazy())
     }
 
     pub async fn submit(&mut self, request: SubmitTaskRequest) -> Tries<Task> {

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, dead_code)]
 
 mod api;
+pub mod certs;
 mod random;
 mod web;
 

@@ -32,4 +32,5 @@ mod options;
 mod recovery;
 mod shutdown;
 mod timeouts;
+mod tls;
 mod wire;

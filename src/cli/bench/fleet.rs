@@ -8,6 +8,7 @@ use tonic::{Response, Status};
 use crate::cli::answer::Failure;
 use crate::cli::client::{Service, connect, refusal, service};
 use crate::proto::v1alpha1::{CompleteTaskRequest, GetNextTaskRequest, SubmitTaskRequest, Task};
+use crate::tls::Connector;
 
 /// The server's own default timeout could hand a task out twice, rightly.
 const NO_TIMEOUT: i64 = -1;
@@ -31,6 +32,7 @@ impl Fleet {
     pub async fn connect(
         targets: &[String],
         connections: usize,
+        tls: Option<&Connector>,
         deadline: Duration,
     ) -> Result<Self, Failure> {
         let mut fleet = Self {
@@ -39,7 +41,7 @@ impl Fleet {
         for target in targets.iter().cycle().take(connections) {
             fleet.connections.push(Connection {
                 target: target.clone(),
-                service: service(connect(target, deadline).await?),
+                service: service(connect(target, tls, deadline).await?),
                 deadline,
             });
         }

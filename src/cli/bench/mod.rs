@@ -19,6 +19,7 @@ use clap::{Args, value_parser};
 
 use super::answer::{Answer, Failure};
 use super::client::{deadline, resolve};
+use super::tls::Tls;
 use crate::clock;
 use fleet::Fleet;
 use ledger::{Ledger, MIN_PAYLOAD};
@@ -69,6 +70,8 @@ pub struct Bench {
     /// How the results are shown: json is one object a line for each phase and number of workers.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 impl Bench {
@@ -87,7 +90,9 @@ impl Bench {
     async fn measure(self) -> Result<Answer, Failure> {
         let most = self.workers.iter().copied().max().unwrap_or(1);
         let connections = self.connections.min(most) as usize;
-        let fleet = Fleet::connect(&self.targets()?, connections, self.deadline).await?;
+        let tls = self.tls.connector()?;
+        let targets = self.targets()?;
+        let fleet = Fleet::connect(&targets, connections, tls.as_ref(), self.deadline).await?;
         let queue = match self.queue {
             Some(queue) => queue,
             None => format!("bench-{}", clock::random_uuid()),

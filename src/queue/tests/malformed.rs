@@ -14,6 +14,7 @@ fn apply_one(store: &mut MemoryStore, command: Command) -> Outcome {
     let group = Group {
         now_ns: 1,
         commands,
+        ..Group::default()
     };
     let position = store.header().position.clone();
     apply(store, group, position).unwrap().remove(0)
@@ -91,6 +92,7 @@ fn a_command_of_a_newer_version_is_refused_and_the_others_done() {
     let mut bytes = Group {
         now_ns: 5,
         commands: vec![known],
+        ..Group::default()
     }
     .encode_to_vec();
     bytes.extend(newer);

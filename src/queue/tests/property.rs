@@ -312,7 +312,7 @@ proptest! {
                 expected.push(answer);
                 commands.push(command(kind));
             }
-            let group = Group { now_ns, commands };
+            let group = Group { now_ns, commands, ..Group::default() };
             groups.push(group.clone());
             let outcomes = apply(&mut store, group, position(model.index)).unwrap();
             let answers: Vec<Answer> = outcomes.iter().map(Answer::from).collect();

@@ -109,6 +109,7 @@ impl Script {
         let group = Group {
             now_ns: self.now_ns,
             commands,
+            ..Group::default()
         };
         let index = self.store.header().position.index + 1;
         let position = Position {

@@ -1,0 +1,247 @@
+//! Who belongs to the cluster: shows it, changes it, and sees changes through.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::Node;
+use crate::proto::cluster::{self, ChangeRequest, ChangeResponse, change_request::Change};
+use crate::raft::{ChangeFailure, Leadership, Status};
+
+/// How often the leader looks after the members.
+const TEND_INTERVAL: Duration = Duration::from_millis(250);
+/// A node that follows gets its vote once it is at most so many entries behind.
+const CAUGHT_UP_ENTRIES: u64 = 256;
+/// How long a leader may take to hand over.
+pub const TRANSFER_LIMIT: Duration = Duration::from_secs(3);
+
+type Changed = Result<(), ChangeFailure>;
+
+fn refused(why: String) -> ChangeFailure {
+    ChangeFailure::Refused(why)
+}
+
+impl Node {
+    /// Every node of the cluster, as it sees itself; one that doesn't answer is `unreachable`.
+    pub async fn nodes(&self) -> Vec<cluster::Node> {
+        let status = self.raft.status();
+        let mut nodes = join_all(status.members.iter().map(async |member| {
+            if member.id == status.id {
+                return self.describe();
+            }
+            let answer = self.peers.describe(member.id).await;
+            answer.unwrap_or_else(|_| cluster::Node {
+                id: member.id,
+                role: "unreachable".into(),
+                address: self.peers.address(member.id).unwrap_or_default(),
+                ..cluster::Node::default()
+            })
+        }))
+        .await;
+        if status.member(status.id).is_none() {
+            nodes.push(self.describe());
+        }
+        let leader = nodes.iter().find(|node| Some(node.id) == status.leader);
+        let last = leader
+            .map(|leader| leader.last_log_index)
+            .filter(|last| *last > 0);
+        for node in nodes.iter_mut().filter(|node| node.role != "unreachable") {
+            node.lag = last.map(|last| last.saturating_sub(node.applied_index));
+        }
+        nodes
+    }
+
+    /// Changes the cluster, wherever its leader is.
+    ///
+    /// # Errors
+    /// If the change can't be made, or nobody can make it now.
+    pub async fn change(&self, change: ChangeRequest) -> Result<ChangeResponse, ChangeFailure> {
+        match self.raft.leadership() {
+            Leadership::Mine { .. } => self::change(self, change).await,
+            Leadership::Of { leader, .. } => self.peers.change(leader, change).await,
+            Leadership::Nobody => {
+                let why = "no leader is known; nothing was done";
+                Err(ChangeFailure::Unavailable(why.into()))
+            }
+        }
+    }
+
+    /// Hands the lead over to another voter, if this node leads and there is one.
+    pub async fn hand_over(&self) {
+        if !self.raft.is_leader() || self.raft.status().is_only_voter() {
+            return;
+        }
+        match self.raft.transfer_leader(None, TRANSFER_LIMIT).await {
+            Ok(leader) => tracing::info!(leader, "handed over"),
+            Err(why) => tracing::warn!("could not hand over: {why}"),
+        }
+    }
+}
+
+/// Makes a change; this node must lead.
+pub async fn change(node: &Node, request: ChangeRequest) -> Result<ChangeResponse, ChangeFailure> {
+    match request.change {
+        Some(Change::Add(new)) => add(node, &new).await?,
+        Some(Change::Remove(id)) => remove(node, id).await?,
+        Some(Change::Replace(replace)) => {
+            let new = replace
+                .new
+                .ok_or_else(|| refused("new: must be given".into()))?;
+            if node.raft.status().member(replace.old).is_none() {
+                return Err(refused(format!("node {} is no member", replace.old)));
+            }
+            if new.id == replace.old {
+                return Err(refused(format!(
+                    "node {} can't take its own place: a node that lost its data comes back under a new id",
+                    new.id
+                )));
+            }
+            add(node, &new).await?;
+            remove(node, replace.old).await?;
+        }
+        Some(Change::TransferLeader(to)) => {
+            let to = (to != 0).then_some(to);
+            node.raft.transfer_leader(to, TRANSFER_LIMIT).await?;
+        }
+        None => return Err(refused("change: must be given".into())),
+    }
+    let leader = node.raft.status().leader;
+    Ok(ChangeResponse {
+        leader: leader.unwrap_or(0),
+    })
+}
+
+/// Adds a node and waits until it votes. To ask again goes on where it stood.
+async fn add(node: &Node, new: &cluster::Member) -> Changed {
+    let (id, address) = (new.id, new.address.as_str());
+    if id == 0 || !address.contains(':') {
+        return Err(refused(
+            "a node is given as ID=HOST:PORT, with an id of at least 1".into(),
+        ));
+    }
+    match node.raft.status().member(id) {
+        Some(member) if member.address != address => {
+            let there = &member.address;
+            return Err(refused(format!(
+                "node {id} is a member already, at {there}"
+            )));
+        }
+        Some(_) => {}
+        None => {
+            expect_newcomer(node, id, address).await?;
+            tracing::info!(id, address, "adding a node");
+            node.raft.add_learner(id, address).await?;
+        }
+    }
+    loop {
+        match node.raft.status().member(id) {
+            Some(member) if member.is_voter => break,
+            Some(_) => tokio::time::sleep(TEND_INTERVAL).await,
+            None => return Err(refused(format!("node {id} was removed meanwhile"))),
+        }
+        if !node.raft.is_leader() {
+            let why = format!(
+                "the leader changed; node {id} is added, and gets its vote once it has caught up"
+            );
+            return Err(ChangeFailure::Unavailable(why));
+        }
+    }
+    settled(node).await
+}
+
+/// The node must be there, be who it is said to be, and belong to no other cluster.
+async fn expect_newcomer(node: &Node, id: u64, address: &str) -> Changed {
+    let greeted = node.peers.greet(address).await;
+    let greeted = greeted.map_err(|why| {
+        refused(format!(
+            "node {id} can't be reached at {address}: {why}; start it first"
+        ))
+    })?;
+    if greeted.id != id {
+        let other = greeted.id;
+        return Err(refused(format!(
+            "at {address} is node {other}, not node {id}"
+        )));
+    }
+    let ours = node.peers.cluster_id();
+    match greeted.cluster_id {
+        Some(theirs) if Some(theirs) != ours => Err(refused(format!(
+            "node {id} belongs to another cluster, {theirs}"
+        ))),
+        Some(_) => Ok(()),
+        None => Err(refused(format!(
+            "node {id} does not belong to this cluster yet: give it --members that name this cluster's nodes and itself, and see its log"
+        ))),
+    }
+}
+
+async fn remove(node: &Node, id: u64) -> Changed {
+    let status = node.raft.status();
+    let member = status
+        .member(id)
+        .ok_or_else(|| refused(format!("node {id} is no member")))?;
+    let voters = status.members.iter().filter(|member| member.is_voter);
+    if member.is_voter && voters.count() == 1 {
+        return Err(refused(format!(
+            "node {id} is the only voter: a cluster needs one"
+        )));
+    }
+    tracing::info!(id, "removing a node");
+    node.raft.remove(id).await
+}
+
+/// Waits until no change is under way.
+async fn settled(node: &Node) -> Changed {
+    while node.raft.status().is_changing && node.raft.is_leader() {
+        tokio::time::sleep(TEND_INTERVAL / 5).await;
+    }
+    Ok(())
+}
+
+/// Sees changes through, whoever began them: a node that has caught up gets its vote, and
+/// addresses follow the configuration.
+pub async fn tend(node: Node) {
+    loop {
+        tokio::time::sleep(TEND_INTERVAL).await;
+        if !node.raft.is_leader() {
+            continue;
+        }
+        let status = node.raft.status();
+        if status.is_changing {
+            continue;
+        }
+        let changed = if let Some(id) = caught_up(&status) {
+            tracing::info!(id, "the node has caught up: it gets its vote");
+            node.raft.promote(id).await
+        } else {
+            match moved(&node, &status) {
+                moved if moved.is_empty() => continue,
+                moved => node.raft.set_addresses(moved).await,
+            }
+        };
+        if let Err(why) = changed {
+            tracing::warn!("the members can't be changed: {why}; will try again");
+        }
+    }
+}
+
+/// A node without a vote that is almost up to date.
+fn caught_up(status: &Status) -> Option<u64> {
+    let mut learners = status.members.iter().filter(|member| !member.is_voter);
+    let learner = learners.find(|member| {
+        let matched = member.matched_index.unwrap_or(0);
+        matched > 0 && matched + CAUGHT_UP_ENTRIES >= status.last_log_index
+    });
+    learner.map(|learner| learner.id)
+}
+
+/// Members whose address in the log is not the configured one.
+fn moved(node: &Node, status: &Status) -> BTreeMap<u64, String> {
+    let configured = node.peers.configured();
+    let moved = status.members.iter().filter_map(|member| {
+        let address = configured.get(&member.id)?;
+        (*address != member.address).then(|| (member.id, address.clone()))
+    });
+    moved.collect()
+}

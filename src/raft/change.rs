@@ -1,0 +1,135 @@
+//! Changes of who belongs to the group. Only the leader can make them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+use openraft::errors::{ClientWriteError, RaftError};
+use openraft::impls::BasicNode;
+
+use super::types::TypeConfig;
+use super::{Leadership, Raft};
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeFailure {
+    /// It can't be made as the cluster is now.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody can make it now; trying again may help.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+type Change = ChangeMembers<u64, BasicNode>;
+
+impl Raft {
+    /// Lets a node follow without a vote.
+    ///
+    /// # Errors
+    /// If this node doesn't lead, or another change is under way.
+    pub async fn add_learner(&self, id: u64, address: &str) -> Result<(), ChangeFailure> {
+        let nodes = BTreeMap::from([(id, BasicNode::new(address))]);
+        self.change_members(Change::AddNodes(nodes)).await
+    }
+
+    /// Gives a node that follows a vote.
+    ///
+    /// # Errors
+    /// As [`Raft::add_learner`].
+    pub async fn promote(&self, id: u64) -> Result<(), ChangeFailure> {
+        self.change_members(Change::AddVoterIds(BTreeSet::from([id])))
+            .await
+    }
+
+    /// Removes a node, whether it votes or not.
+    ///
+    /// # Errors
+    /// As [`Raft::add_learner`].
+    pub async fn remove(&self, id: u64) -> Result<(), ChangeFailure> {
+        let is_voter = self
+            .status()
+            .member(id)
+            .is_some_and(|member| member.is_voter);
+        let ids = BTreeSet::from([id]);
+        let change = if is_voter {
+            Change::RemoveVoters(ids)
+        } else {
+            Change::RemoveNodes(ids)
+        };
+        self.change_members(change).await
+    }
+
+    /// Records other addresses of nodes.
+    ///
+    /// # Errors
+    /// As [`Raft::add_learner`].
+    pub async fn set_addresses(
+        &self,
+        addresses: BTreeMap<u64, String>,
+    ) -> Result<(), ChangeFailure> {
+        let node = |(id, address)| (id, BasicNode::new(address));
+        let nodes = addresses.into_iter().map(node).collect();
+        self.change_members(Change::SetNodes(nodes)).await
+    }
+
+    async fn change_members(&self, change: Change) -> Result<(), ChangeFailure> {
+        let changed = self.raft.change_membership(change, false).await;
+        changed.map(drop).map_err(|error| failure(&error))
+    }
+
+    /// Makes another voter the leader: the one given, or the one that is least behind.
+    /// Waits until another node leads, at most `limit`.
+    ///
+    /// # Errors
+    /// If this node doesn't lead, there is no other voter, or it doesn't take the lead in time.
+    pub async fn transfer_leader(
+        &self,
+        to: Option<u64>,
+        limit: Duration,
+    ) -> Result<u64, ChangeFailure> {
+        let Leadership::Mine { term } = self.leadership() else {
+            return Err(ChangeFailure::Unavailable(
+                "this node is not the leader".into(),
+            ));
+        };
+        let status = self.status();
+        let mut voters = status.members.iter().filter(|member| member.is_voter);
+        let to = match to {
+            Some(to) => voters.find(|member| member.id == to).ok_or_else(|| {
+                ChangeFailure::Refused(format!("node {to} is no voter of this cluster"))
+            })?,
+            None => voters
+                .filter(|member| member.id != status.id)
+                .max_by_key(|member| member.matched_index)
+                .ok_or_else(|| ChangeFailure::Refused("there is no other voter".into()))?,
+        };
+        let to = to.id;
+        if to == status.id {
+            return Ok(to);
+        }
+        let transfer = self.raft.trigger().transfer_leader(to).await;
+        transfer.map_err(|fatal| ChangeFailure::Unavailable(fatal.to_string()))?;
+        let over = async {
+            loop {
+                match self.leadership() {
+                    Leadership::Of { leader, term: now } if now > term => return leader,
+                    _ => self.leadership_changed(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        tokio::time::timeout(limit, over).await.map_err(|_| {
+            let why = format!("node {to} did not take the lead within {limit:?}");
+            ChangeFailure::Unavailable(why)
+        })
+    }
+}
+
+fn failure(error: &RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> ChangeFailure {
+    match error {
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(error)) => {
+            ChangeFailure::Refused(error.to_string())
+        }
+        other => ChangeFailure::Unavailable(other.to_string()),
+    }
+}

@@ -1,0 +1,113 @@
+//! Receives a snapshot: into a file beside the others, and from there into the state's place.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+
+use super::wire;
+use crate::proto::durable;
+use crate::proto::peer::{SnapshotChunk, SnapshotStart, snapshot_chunk::Part};
+use crate::raft::Raft;
+use crate::raft::codec::membership_from_bytes;
+use crate::raft::machine::SnapshotData;
+use crate::raft::types::{TypeConfig, Vote};
+use prost::Message;
+
+/// Pieces that wait for the disk.
+const PIECES_AHEAD: usize = 4;
+
+/// Takes the whole stream and installs it; what this node promised by then is the answer.
+///
+/// The file's own checksums tell whether all has come as it was sent. Whatever goes wrong
+/// leaves nothing behind, and the leader sends the snapshot again.
+pub async fn receive(raft: &Raft, mut chunks: Streaming<SnapshotChunk>) -> Result<Vote, Status> {
+    let Some(Part::Start(start)) = chunks.message().await?.and_then(|chunk| chunk.part) else {
+        return Err(Status::invalid_argument(
+            "a snapshot must begin with its start",
+        ));
+    };
+    let vote =
+        wire::vote_in(start.vote).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let meta = meta(&start)?;
+    let path = raft.incoming_snapshot();
+    let incoming = Incoming(path.clone());
+    tracing::info!(bytes = start.file_bytes, "receiving a snapshot");
+    let failed = |error: io::Error| Status::unavailable(format!("{}: {error}", path.display()));
+    save(&path, start.file_bytes, &mut chunks)
+        .await?
+        .map_err(failed)?;
+    let snapshot = SnapshotOf::<TypeConfig, SnapshotData> {
+        meta,
+        snapshot: SnapshotData { path: path.clone() },
+    };
+    let installed = raft.openraft().install_full_snapshot(vote, snapshot).await;
+    let installed = installed.map_err(|fatal| Status::unavailable(fatal.to_string()))?;
+    drop(incoming);
+    Ok(installed.vote)
+}
+
+/// A file that is removed again, unless it was moved into its place.
+struct Incoming(PathBuf);
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // Gone is good.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn meta(start: &SnapshotStart) -> Result<SnapshotMetaOf<TypeConfig>, Status> {
+    let membership = start
+        .membership
+        .as_ref()
+        .map(durable::Membership::encode_to_vec);
+    let membership = membership_from_bytes(&Bytes::from(membership.unwrap_or_default()));
+    Ok(SnapshotMetaOf::<TypeConfig> {
+        last_log_id: wire::log_id_in(start.last_log_id.as_ref()),
+        last_membership: membership.map_err(|error| Status::invalid_argument(error.to_string()))?,
+    })
+}
+
+/// Writes the pieces as they come, on a thread that may block.
+async fn save(
+    path: &Path,
+    file_bytes: u64,
+    chunks: &mut Streaming<SnapshotChunk>,
+) -> Result<io::Result<()>, Status> {
+    let path = path.to_owned();
+    let (pieces, received) = mpsc::channel(PIECES_AHEAD);
+    let writing = tokio::task::spawn_blocking(move || write(&path, file_bytes, received));
+    while let Some(chunk) = chunks.message().await? {
+        let Some(Part::Data(data)) = chunk.part else {
+            return Err(Status::invalid_argument(
+                "a snapshot has one start, then data",
+            ));
+        };
+        if pieces.send(data).await.is_err() {
+            // The writer has given up, and says why.
+            break;
+        }
+    }
+    drop(pieces);
+    let written = writing.await;
+    Ok(written.unwrap_or_else(|error| Err(io::Error::other(error))))
+}
+
+fn write(path: &Path, file_bytes: u64, mut pieces: mpsc::Receiver<Bytes>) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    let mut written = 0;
+    while let Some(piece) = pieces.blocking_recv() {
+        written += piece.len() as u64;
+        file.write_all(&piece)?;
+    }
+    if written != file_bytes {
+        let what = format!("{written} of the snapshot's {file_bytes} bytes came");
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+    }
+    file.sync_all()
+}

@@ -1,0 +1,141 @@
+//! Opens and starts all that a node is made of, in order.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::error::{ServerError, start_error};
+use super::open::{open, report_replay, report_to};
+use super::{SINGLE_NODE, join, peers};
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::http::{self, Site, metrics::Metrics};
+use crate::node::health::HealthBoard;
+use crate::node::{Node, Options};
+use crate::raft::network::Network;
+use crate::raft::network::peers::Peers;
+use crate::raft::network::service::PeerServer;
+use crate::raft::{self, Raft};
+use crate::store::Store;
+use crate::store::directory::{DataDir, Identity};
+use crate::tls::PeerTls;
+
+/// In a cluster, this share of the entries between two snapshots stays in the log behind one:
+/// a peer that was away for a moment needs no snapshot.
+const KEEP_SHARE: u64 = 4;
+
+/// Opens and starts everything but gRPC for clients.
+pub async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), ServerError> {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        "starting with {}",
+        config.describe()
+    );
+    let peer_tls = config.peer_tls.as_ref().map(PeerTls::load).transpose()?;
+    let cluster = config.cluster.as_ref();
+    let node_id = cluster.map_or(SINGLE_NODE, |cluster| cluster.node_id);
+    let mut directory = DataDir::open(&config.data_dir, node_id)?;
+    let grpc = bind(config.listen).await?;
+    let web = bind(config.http_listen).await?;
+    let metrics =
+        Metrics::install().map_err(|error| start_error("set up metrics")(error.to_string()))?;
+    let health = Arc::new(HealthBoard::default());
+    let site = Site {
+        health: health.clone(),
+        node: Arc::new(OnceLock::new()),
+        metrics: Arc::new(metrics),
+    };
+    let figures = site.metrics.clone();
+    tokio::spawn(async move { figures.upkeep().await });
+    tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
+
+    let members = cluster.map(|cluster| cluster.members.clone());
+    let client_tls = peer_tls.as_ref().map(|tls| tls.client.clone());
+    let peers = Peers::new(node_id, members.unwrap_or_default(), client_tls);
+    let clock = Arc::new(Clock::new());
+    let (foundings, mut founding) = mpsc::channel(1);
+    let peer_server = PeerServer::new(peers.clone(), clock.clone(), foundings);
+    if let Some(cluster) = cluster {
+        let tls = peer_tls.map(|tls| tls.server);
+        peers::serve(bind(cluster.peer_listen).await?, tls, &peer_server);
+        if directory.identity().is_none() {
+            join::join(&mut directory, &peers, &mut founding, &health).await?;
+        }
+    }
+    drop(founding);
+    let identity = directory.identity_or(Identity {
+        cluster_id: clock::random_uuid(),
+        node_id,
+    })?;
+    peers.join(identity.cluster_id);
+    let (raft, store) = start_raft(config, &directory, &peers, &clock, &health).await?;
+    let node = Node::start(
+        raft.clone(),
+        peers.clone(),
+        store,
+        clock,
+        health.clone(),
+        &options(config),
+    );
+    peer_server.run(raft.clone(), Arc::new(node.clone()));
+    if cluster.is_some() {
+        tokio::spawn(join::found(raft, peers, health));
+    }
+    // The cell is empty: this is the only place that fills it.
+    let _ = site.node.set(node.clone());
+    Ok((grpc, node, directory))
+}
+
+/// Opens log and state, and starts raft on them. A single node founds its own group.
+async fn start_raft(
+    config: &Config,
+    directory: &DataDir,
+    peers: &Peers,
+    clock: &Arc<Clock>,
+    health: &Arc<HealthBoard>,
+) -> Result<(Raft, Store), ServerError> {
+    let failed = |error: std::io::Error| start_error("start raft")(error.to_string());
+    let report = report_to(health.clone());
+    let (log, store) = open(&directory.group(0), report.clone()).await?;
+    let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), report));
+    let network = Network::new(peers.clone(), clock.clone());
+    let keep_entries = match config.cluster {
+        Some(_) => config.snapshot_every / KEEP_SHARE,
+        None => 0,
+    };
+    let options = raft::Options { keep_entries };
+    let raft = Raft::start(peers.me(), log, store.clone(), network, &options).await;
+    replay.abort();
+    let raft = raft.map_err(failed)?;
+    if config.cluster.is_none() {
+        if !raft.is_founded().await {
+            let alone = BTreeMap::from([(peers.me(), config.listen.to_string())]);
+            raft.found(&alone).await.map_err(failed)?;
+        }
+        let status = raft.status();
+        if !status.is_only_voter() {
+            return Err(ServerError::NotSingle {
+                path: config.data_dir.clone(),
+                members: status.members.len(),
+            });
+        }
+    }
+    Ok((raft, store))
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        timeout_sweep: config.timeout_sweep,
+        archive_retention: config.archive_retention,
+        snapshot_every: config.snapshot_every,
+        data_dir: config.data_dir.clone(),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| ServerError::Listen { address, source })
+}
