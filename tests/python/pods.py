@@ -303,6 +303,8 @@ class Cluster:
     def wait(self, condition, what):
         patience = time.monotonic() + PATIENCE
         while not condition():
+            ended = [pod.name for pod in self.pods if pod.process and pod.process.poll() is not None]
+            assert not ended, f"{ended} ended by themselves\n{self.printed()}"
             assert time.monotonic() < patience, f"waited {PATIENCE} s for {what}\n{self.printed()}"
             time.sleep(0.05)
 
