@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use openraft::ChangeMembers;
+use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::impls::BasicNode;
+use openraft::{ChangeMembers, Instant};
 
 use super::types::TypeConfig;
 use super::{Leadership, Raft};
@@ -20,6 +21,9 @@ pub enum ChangeFailure {
     #[error("{0}")]
     Unavailable(String),
 }
+
+/// A peer that last answered longer ago is not asked to lead.
+const ANSWERED_LATELY: Duration = Duration::from_secs(1);
 
 type Change = ChangeMembers<u64, BasicNode>;
 
@@ -100,13 +104,16 @@ impl Raft {
                 ChangeFailure::Refused(format!("node {to} is no voter of this cluster"))
             })?,
             None => voters
-                .filter(|member| member.id != status.id)
+                .filter(|member| member.id != status.id && self.answered_lately(member.id))
                 .max_by_key(|member| member.matched_index)
-                .ok_or_else(|| ChangeFailure::Refused("there is no other voter".into()))?,
+                .ok_or_else(|| ChangeFailure::Refused("no other voter answers".into()))?,
         };
         let to = to.id;
         if to == status.id {
             return Ok(to);
+        }
+        if !self.answered_lately(to) {
+            return Err(ChangeFailure::Refused(format!("node {to} doesn't answer")));
         }
         let transfer = self.raft.trigger().transfer_leader(to).await;
         transfer.map_err(|fatal| ChangeFailure::Unavailable(fatal.to_string()))?;
@@ -122,6 +129,17 @@ impl Raft {
             let why = format!("node {to} did not take the lead within {limit:?}");
             ChangeFailure::Unavailable(why)
         })
+    }
+}
+
+impl Raft {
+    /// Whether a peer has answered this leader a moment ago.
+    fn answered_lately(&self, id: u64) -> bool {
+        let metrics = self.raft.data_metrics();
+        let metrics = metrics.borrow_watched();
+        let heartbeats = metrics.heartbeat.as_ref();
+        let answered = heartbeats.and_then(|heartbeats| *heartbeats.get(&id)?);
+        answered.is_some_and(|at| at.into_inner().elapsed() < ANSWERED_LATELY)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::calls::Calls;
 use super::error::{ServerError, start_error};
 use super::open::{open, report_replay, report_to};
 use super::{SINGLE_NODE, join, peers};
@@ -21,19 +22,33 @@ use crate::raft::network::service::PeerServer;
 use crate::raft::{self, Raft};
 use crate::store::Store;
 use crate::store::directory::{DataDir, Identity};
-use crate::tls::PeerTls;
+use crate::tls::{PeerTls, ServerTls};
 
 /// In a cluster, this share of the entries between two snapshots stays in the log behind one:
 /// a peer that was away for a moment needs no snapshot.
 const KEEP_SHARE: u64 = 4;
 
-/// Opens and starts everything but gRPC for clients.
-pub async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), ServerError> {
+/// All that runs.
+pub struct Started {
+    /// The server that clients talk to.
+    pub calls: Calls,
+    /// What it serves.
+    pub node: Node,
+    /// Held until the end.
+    pub directory: DataDir,
+}
+
+/// Opens and starts everything. Probes and clients are answered from the beginning.
+///
+/// # Errors
+/// What keeps the node from starting.
+pub async fn start(config: &Config) -> Result<Started, ServerError> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "starting with {}",
         config.describe()
     );
+    let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
     let peer_tls = config.peer_tls.as_ref().map(PeerTls::load).transpose()?;
     let cluster = config.cluster.as_ref();
     let node_id = cluster.map_or(SINGLE_NODE, |cluster| cluster.node_id);
@@ -50,6 +65,7 @@ pub async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), Serv
     };
     let figures = site.metrics.clone();
     tokio::spawn(async move { figures.upkeep().await });
+    let calls = Calls::serve(grpc, tls, health.clone());
     tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
 
     let members = cluster.map(|cluster| cluster.members.clone());
@@ -86,7 +102,12 @@ pub async fn start(config: &Config) -> Result<(TcpListener, Node, DataDir), Serv
     }
     // The cell is empty: this is the only place that fills it.
     let _ = site.node.set(node.clone());
-    Ok((grpc, node, directory))
+    calls.open(config, &node)?;
+    Ok(Started {
+        calls,
+        node,
+        directory,
+    })
 }
 
 /// Opens log and state, and starts raft on them. A single node founds its own group.
