@@ -135,6 +135,7 @@ def test_a_pod_that_lost_its_volume_is_replaced(cluster):
     lost.stop()
     lost.start()
     assert cluster.members()[4].startswith(f"{lost.host}:")
+    cluster.wait(lambda: "add-node" in lost.probe("readinessProbe")[1], "the new node to say that it waits")
     cluster.ask(others[0], "cluster", "replace-node", "3", f"4={cluster.members()[4]}")
     lost.wait_ready()
     assert set(roles(cluster)) == {1, 2, 4}
@@ -159,7 +160,7 @@ def test_the_cluster_grows_and_shrinks(cluster):
     cluster.docs = documents({"replicas": 5})
     new = cluster.scale()
     for node, pod in zip([4, 5], new, strict=True):
-        assert not pod.ready()
+        cluster.wait(lambda: "add-node" in pod.probe("readinessProbe")[1], "the new node to say that it waits")
         cluster.ask(cluster.pods[0], "cluster", "add-node", f"{node}={cluster.members()[node]}")
     for pod in new:
         pod.wait_ready()
