@@ -170,6 +170,8 @@ class Pod:
         """A new, empty one, which the pod's user may write."""
         shutil.rmtree(self.volume, ignore_errors=True)
         self.volume.mkdir()
+        # As every new ext4 has it, for root alone.
+        (self.volume / "lost+found").mkdir(mode=0o700)
         user = stateful_set(self.cluster.docs)["spec"]["template"]["spec"]["securityContext"]
         os.chown(self.volume, user["runAsUser"], user["fsGroup"])
 
@@ -179,19 +181,28 @@ class Pod:
         self.space, self.address = network.join(self.name, next(self.cluster.numbers))
         network.publish(self.host, self.address)
         self.docs = self.cluster.docs
-        user = stateful_set(self.docs)["spec"]["template"]["spec"]["securityContext"]
         own = {entry["name"]: fields(entry, self) for entry in container(self.docs)["env"]}
         variables = {**image_environment(), **own}
         for path, folder in self.mounts().items():
             variables = {name: value.replace(path, str(folder)) for name, value in variables.items()}
         command = ["ip", "netns", "exec", self.space, "unshare", "--uts", "sh", "-c", BECOME, self.name]
-        command += ["setpriv", f"--reuid={user['runAsUser']}", f"--regid={user['runAsGroup']}", "--clear-groups"]
-        command += ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-        command += [self.cluster.program, *container(self.docs)["args"]]
+        command += [*self.user(), self.cluster.program, *container(self.docs)["args"]]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], **variables}
             )
+
+    def user(self):
+        """What becomes the pod's user, without any privilege."""
+        user = stateful_set(self.cluster.docs)["spec"]["template"]["spec"]["securityContext"]
+        ids = [f"--reuid={user['runAsUser']}", f"--regid={user['runAsGroup']}"]
+        return ["setpriv", *ids, "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+
+    def restore(self, backup):
+        """Makes the volume out of a backup, as statefulset/restore.yaml does."""
+        command = [*self.user(), self.cluster.program, "restore", backup, "--data-dir", self.volume]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        assert ran.returncode == 0, ran
 
     def mounts(self):
         """The folder that stands for each path that a volume is mounted at."""

@@ -243,6 +243,21 @@ def test_the_plain_manifests_are_the_chart_with_its_defaults(tmp_path):
         kubernetes_validate.validate(yaml.safe_load(text), OLDEST, strict=True)
 
 
+def test_restoring_makes_the_volume_of_the_first_pod():
+    claim, pod = yaml.safe_load_all((STATEFULSET / "restore.yaml").read_text(encoding="utf-8"))
+    for doc in (claim, pod):
+        kubernetes_validate.validate(doc, OLDEST, strict=True)
+    docs = documents()
+    [template] = stateful_set(docs)["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"]["name"] == f"{template['metadata']['name']}-{stateful_set(docs)['metadata']['name']}-0"
+    assert claim["spec"] == template["spec"]
+    ours = stateful_set(docs)["spec"]["template"]["spec"]
+    assert pod["spec"]["securityContext"].items() <= ours["securityContext"].items()
+    [restore] = pod["spec"]["containers"]
+    assert restore["image"] == container(docs)["image"]
+    assert restore["args"][-1] == environment_of(docs)["CORNDOGS_DATA_DIR"]
+
+
 def dockerfile():
     return (STATEFULSET / "Dockerfile").read_text(encoding="utf-8")
 

@@ -179,6 +179,31 @@ def test_the_cluster_grows_and_shrinks(cluster):
     assert_same_state(cluster)
 
 
+def test_a_backup_becomes_a_new_cluster(cluster):
+    start(cluster)
+    tasks = submit(cluster, 6)
+    backup = cluster.home / "backup"
+    cluster.ask(cluster.pods[1], "backup", "--out", backup)
+    backup.chmod(0o644)
+    submit(cluster, 1)
+    for pod in reversed(cluster.pods):
+        assert pod.stop() == 0, pod.printed()
+        pod.make_volume()
+
+    cluster.pods[0].restore(backup)
+    for pod in cluster.pods:
+        pod.start()
+    cluster.pods[0].wait_ready()
+    for node, pod in zip([2, 3], cluster.pods[1:], strict=True):
+        cluster.wait(lambda: "add-node" in pod.probe("readinessProbe")[1], "the empty node to say that it waits")
+        cluster.ask(cluster.pods[0], "cluster", "add-node", f"{node}={cluster.members()[node]}")
+        pod.wait_ready()
+    assert voters(cluster) == {1, 2, 3}
+    assert_kept(cluster, tasks)
+    assert cluster.ask(cluster.pods[2], "get-queues")["total_task_count"] == len(tasks)
+    assert_same_state(cluster)
+
+
 def write_secret(cluster, name, authority, *names):
     """tls.crt, tls.key and ca.crt, as in a secret of the type kubernetes.io/tls."""
     folder = cluster.secret(name)
