@@ -9,15 +9,17 @@ use tokio::net::TcpStream;
 
 use crate::tls::TlsStream;
 
-/// A stream, with TLS or without, that doesn't offer vectored writes.
+/// A stream, with TLS or without.
 ///
-/// With them, h2 chains each DATA frame of 256 bytes or more, and so makes one
+/// A client's connection doesn't offer vectored writes. With them, h2 chains each DATA frame of 256 bytes or more, and so makes one
 /// system call for each answer; without them it copies frames of up to 1 KiB into its
 /// buffer, and all answers of a group leave a connection in one write
 /// (`CHAIN_THRESHOLD` in h2's `codec/framed_write.rs`).
 pub enum Connection {
-    /// As it came.
+    /// To a client, without TLS.
     Plain(TcpStream),
+    /// To a peer, without TLS: messages are large and few, and go out in one vectored write.
+    Peer(TcpStream),
     /// After its handshake.
     Tls(TlsStream),
 }
@@ -29,7 +31,7 @@ impl AsyncRead for Connection {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Plain(tcp) | Self::Peer(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
@@ -42,26 +44,37 @@ impl AsyncWrite for Connection {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Plain(tcp) | Self::Peer(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Plain(tcp) | Self::Peer(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Plain(tcp) | Self::Peer(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) | Self::Peer(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+        }
+    }
+
     fn is_write_vectored(&self) -> bool {
-        false
+        matches!(self, Self::Peer(_))
     }
 }

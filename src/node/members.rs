@@ -187,8 +187,16 @@ async fn remove(node: &Node, id: u64) -> Changed {
             "node {id} is the only voter: a cluster needs one"
         )));
     }
-    tracing::info!(id, "removing a node");
-    node.raft.remove(id).await
+    if id != status.id {
+        tracing::info!(id, "removing a node");
+        return node.raft.remove(id).await;
+    }
+    // A leader is not to order the log of a cluster that it doesn't belong to.
+    let leader = node.raft.transfer_leader(None, TRANSFER_LIMIT).await?;
+    let change = ChangeRequest {
+        change: Some(Change::Remove(id)),
+    };
+    node.peers.change(leader, change).await.map(drop)
 }
 
 /// Waits until no change is under way.

@@ -41,7 +41,7 @@ impl Connected for Connection {
 
     fn connect_info(&self) -> TcpConnectInfo {
         match self {
-            Self::Plain(tcp) => tcp.connect_info(),
+            Self::Plain(tcp) | Self::Peer(tcp) => tcp.connect_info(),
             Self::Tls(tls) => tls.tcp().connect_info(),
         }
     }

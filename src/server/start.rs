@@ -135,6 +135,7 @@ async fn start_raft(
         if !raft.is_founded().await {
             let alone = BTreeMap::from([(peers.me(), config.listen.to_string())]);
             raft.found(&alone).await.map_err(failed)?;
+            return Ok((raft, store));
         }
         let status = raft.status();
         if !status.is_only_voter() {

@@ -54,7 +54,7 @@ impl Dial {
         let tcp = TcpStream::connect(&self.address).await?;
         tcp.set_nodelay(true)?;
         let Some(tls) = &self.tls else {
-            return Ok(Connection::Plain(tcp));
+            return Ok(Connection::Peer(tcp));
         };
         let host = self.address.rsplit_once(':').map_or("", |(host, _)| host);
         Ok(Connection::Tls(tls.connect(host, tcp).await?))

@@ -143,15 +143,21 @@ impl RaftNetworkV2<TypeConfig> for Way {
 
     fn stream_append<'s, S>(
         &'s mut self,
-        input: S,
+        mut input: S,
         _option: RPCOption,
     ) -> BoxFuture<'s, Rpc<BoxStream<'s, Rpc<StreamAppendResult<TypeConfig>>>>>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
     {
         Box::pin(async move {
+            // The first request waits as long as openraft wants to pause after a failure: dial after it.
+            let Some(first) = input.next().await else {
+                return Ok(Box::pin(futures::stream::empty()) as BoxStream<'s, _>);
+            };
             let clock = self.clock.clone();
-            let requests = input.map(move |request| wire::append_out(request, clock.now_ns()));
+            let requests = futures::stream::iter([first])
+                .chain(input)
+                .map(move |request| wire::append_out(request, clock.now_ns()));
             let opened = match self.client() {
                 Ok(mut client) => client.append(requests).await,
                 Err(status) => Err(status),
