@@ -2,6 +2,7 @@
 //!
 //! An option is a line in [`OPTIONS`], a field of [`Config`] and its default there.
 
+mod node_id;
 mod options;
 mod origin;
 mod sources;
@@ -17,10 +18,11 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use node_id::NodeId;
 pub use options::{ConfigOption, OPTIONS};
 use origin::bad;
 pub use origin::{ConfigError, Origin, Setting};
-use sources::{environment, given, read_file};
+use sources::{environment, given, host_name, read_file};
 use value::Text;
 
 use crate::tls::{PeerFiles, ServerFiles};
@@ -122,15 +124,16 @@ pub enum LogFormat {
 #[derive(Default)]
 struct Draft {
     config: Config,
-    node_id: Option<u64>,
+    node_id: Option<NodeId>,
     peer_listen: Option<SocketAddr>,
     members: Option<BTreeMap<u64, String>>,
 }
 
 impl Config {
-    /// Resolves the flags given with the process's environment and the file that either names.
+    /// Resolves the flags given with the process's environment, the file that either names, and the machine's name.
     pub fn load(flags: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let env = environment()?;
+        let host_name = host_name();
         let named = flags
             .get(CONFIG_FLAG)
             .map(|path| (Origin::Flag(CONFIG_FLAG), path))
@@ -139,20 +142,21 @@ impl Config {
                 Some((Origin::Variable(CONFIG_VARIABLE.to_owned()), path))
             });
         let Some((origin, path)) = named else {
-            return Self::resolve(flags, &env, None);
+            return Self::resolve(flags, &env, None, &host_name);
         };
         let text =
             std::fs::read_to_string(path).map_err(|error| bad(&origin, path, error.to_string()))?;
-        Self::resolve(flags, &env, Some((Path::new(path), &text)))
+        Self::resolve(flags, &env, Some((Path::new(path), &text)), &host_name)
     }
 
-    /// What flags (by option name), environment variables and a file's text make together.
+    /// What flags (by option name), environment variables and a file's text make together on a machine of that name.
     /// An empty variable counts as not set. Other variables are ignored, whatever their names:
     /// Kubernetes sets `CORNDOGS_PORT` and the like beside a service called `corndogs`.
     pub fn resolve(
         flags: &BTreeMap<String, String>,
         env: &BTreeMap<String, String>,
         file: Option<(&Path, &str)>,
+        host_name: &str,
     ) -> Result<Self, ConfigError> {
         let file = match file {
             Some((path, text)) => read_file(path, text)?,
@@ -170,7 +174,7 @@ impl Config {
                 origin,
             });
         }
-        draft.finish()
+        draft.finish(host_name)
     }
 
     /// The effective configuration in one line, with the origin of what is not a default.
@@ -197,8 +201,8 @@ impl Config {
 
 impl Draft {
     /// The checks that concern more than one option.
-    fn finish(mut self) -> Result<Config, ConfigError> {
-        self.config.cluster = self.cluster()?;
+    fn finish(mut self, host_name: &str) -> Result<Config, ConfigError> {
+        self.config.cluster = self.cluster(host_name)?;
         let mut config = self.config;
         config.tls = config.client_side_tls()?;
         config.peer_tls = config.peer_side_tls()?;
@@ -233,11 +237,14 @@ impl Draft {
         Ok(config)
     }
 
-    fn cluster(&mut self) -> Result<Option<Cluster>, ConfigError> {
+    fn cluster(&mut self, host_name: &str) -> Result<Option<Cluster>, ConfigError> {
         let parts = (self.node_id, self.peer_listen, self.members.take());
         let (Some(node_id), Some(peer_listen), Some(members)) = parts else {
             return self.no_cluster().map(|()| None);
         };
+        let node_id = node_id
+            .among(&members, host_name)
+            .map_err(|reason| self.config.refuse("node-id", reason))?;
         if !members.contains_key(&node_id) {
             return Err(self
                 .config

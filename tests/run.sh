@@ -26,6 +26,7 @@ python_packages() {
     cmp -s "$requirements" "$venv/installed.txt" && return
     python3 -m venv --clear "$venv" &&
         "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements" &&
+        "$venv/bin/python" tests/python/get_helm.py "$venv/bin" &&
         cp "$requirements" "$venv/installed.txt"
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::value::{duration, level, members, name, or_word, positive, seconds, size, socket};
-use super::{Draft, LogFormat};
+use super::{Draft, LogFormat, NodeId};
 
 /// An option of `corndogs run`: the flag `--name`, the variable `CORNDOGS_NAME`, the TOML key `name`.
 pub struct ConfigOption {
@@ -49,7 +49,7 @@ options! {
     "data-dir", "DIR", "./corndogs-data", "All the node's data; one process at a time holds it", |d, t| directory(t).map(|v| d.config.data_dir = v);
     "listen", "ADDR", "127.0.0.1:5080", "Where clients are served (gRPC)", |d, t| socket(t).map(|v| d.config.listen = v);
     "http-listen", "ADDR", "127.0.0.1:8080", "Where /metrics, /livez, /readyz and the dashboard are served", |d, t| socket(t).map(|v| d.config.http_listen = v);
-    "node-id", "N", "", "This node's id in a cluster", |d, t| positive(t).map(|v| d.node_id = Some(v));
+    "node-id", "N|auto", "", "This node's id in a cluster; auto: the member whose host has this machine's name", |d, t| NodeId::parse(t).map(|v| d.node_id = Some(v));
     "peer-listen", "ADDR", "", "Where the other nodes of a cluster are served", |d, t| socket(t).map(|v| d.peer_listen = Some(v));
     "members", "ID=HOST:PORT,…", "", "The nodes of a cluster, this one included", |d, t| members(t).map(|v| d.members = Some(v));
     "tls-cert", "FILE", "", "Serves clients with TLS: the certificate, then those between it and its CA, in PEM", |_, t| file(t);

@@ -1,4 +1,4 @@
-//! The three places that a value can come from.
+//! The three places that a value can come from, and the machine's name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -82,4 +82,10 @@ pub(super) fn environment() -> Result<BTreeMap<String, String>, ConfigError> {
         env.insert(name, value);
     }
     Ok(env)
+}
+
+/// What the machine is called; in a pod, the pod's name.
+pub(super) fn host_name() -> String {
+    let system = rustix::system::uname();
+    system.nodename().to_string_lossy().into_owned()
 }

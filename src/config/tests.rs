@@ -20,8 +20,17 @@ fn resolve(
     env: &[(&str, &str)],
     file: Option<&str>,
 ) -> Result<Config, String> {
+    resolve_on("corndogs-1", flags, env, file)
+}
+
+fn resolve_on(
+    host_name: &str,
+    flags: &[(&str, &str)],
+    env: &[(&str, &str)],
+    file: Option<&str>,
+) -> Result<Config, String> {
     let file = file.map(|text| (Path::new("node.toml"), text));
-    Config::resolve(&map(flags), &map(env), file).map_err(|error| error.to_string())
+    Config::resolve(&map(flags), &map(env), file, host_name).map_err(|error| error.to_string())
 }
 
 fn refusal(flags: &[(&str, &str)], env: &[(&str, &str)], file: Option<&str>) -> String {
@@ -136,6 +145,7 @@ fn bad_values_name_the_option_and_the_value() {
         ("http-listen", "example.com:8080"),
         ("listen", "127.0.0.1:65536"),
         ("node-id", "0"),
+        ("node-id", "Auto"),
         ("peer-listen", "here"),
         ("snapshot-every", "0"),
         ("snapshot-every", "-1"),
@@ -261,6 +271,47 @@ fn a_cluster_is_whole_or_not_there() {
         error.starts_with("--members: bad value") && error.ends_with("does not contain node-id 4"),
         "{error}"
     );
+}
+
+#[test]
+fn a_node_finds_itself_among_the_members_by_the_machines_name() {
+    let id = |host_name: &str, members: &str| {
+        let flags = [("node-id", "auto"), ("peer-listen", "0.0.0.0:5090")];
+        let flags = [flags[0], flags[1], ("members", members)];
+        resolve_on(host_name, &flags, &[], None).map(|config| config.cluster.unwrap().node_id)
+    };
+    let pods = "1=corndogs-0.peers.ns.svc:5090,2=corndogs-1.peers.ns.svc:5090,7=corndogs-10.peers.ns.svc:5090";
+    assert_eq!(id("corndogs-0", pods), Ok(1));
+    assert_eq!(id("corndogs-1", pods), Ok(2));
+    assert_eq!(id("corndogs-10", pods), Ok(7));
+    assert_eq!(id("corndogs-1.peers.ns.svc.cluster.local", pods), Ok(2));
+    assert_eq!(id("Corndogs-1", pods), Ok(2));
+    assert_eq!(id("b", "1=a:1,2=b:1"), Ok(2));
+    for stranger in ["corndogs-2", "corndogs", ""] {
+        let error = id(stranger, pods).unwrap_err();
+        let reason = format!(
+            "no member has this machine's name {}: {pods}",
+            super::Text::new(stranger)
+        );
+        assert_eq!(error, format!("--node-id: bad value \"auto\": {reason}"));
+    }
+    let twice = "1=a.x:1,2=a.y:1";
+    assert_eq!(
+        id("a", twice).unwrap_err(),
+        format!(
+            "--node-id: bad value \"auto\": more than one member has this machine's name \"a\": {twice}; give the number"
+        )
+    );
+    for addresses in ["1=10.0.0.1:5090,2=a:5090", "1=[10::1]:5090,2=a:5090"] {
+        assert!(id("10", addresses).unwrap_err().contains("no member has"));
+    }
+    let env = [("CORNDOGS_NODE_ID", "auto"), ("CORNDOGS_MEMBERS", pods)];
+    let file = Some("peer-listen = \"0.0.0.0:5090\"");
+    let config = resolve_on("corndogs-1", &[], &env, file).unwrap();
+    assert_eq!(config.cluster.unwrap().node_id, 2);
+    let error = resolve_on("elsewhere", &[], &env, file).unwrap_err();
+    let variable = "environment variable CORNDOGS_NODE_ID: bad value \"auto\": ";
+    assert!(error.starts_with(variable), "{error}");
 }
 
 #[test]

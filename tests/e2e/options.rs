@@ -138,3 +138,19 @@ fn half_a_cluster_is_a_usage_error() {
         &["--members", "--node-id"],
     );
 }
+
+#[test]
+fn a_node_that_is_no_member_is_a_usage_error() {
+    let here = rustix::system::uname();
+    let here = here.nodename().to_string_lossy().into_owned();
+    let cluster = |id: &'static str| {
+        move |setup: Setup| {
+            setup
+                .arg("--node-id", id)
+                .arg("--peer-listen", "127.0.0.1:0")
+                .arg("--members", "1=node-a.example:1,2=node-b.example:1")
+        }
+    };
+    assert_usage(cluster("3"), &["--members", "node-id 3"]);
+    assert_usage(cluster("auto"), &["--node-id", &here, "1=node-a.example:1"]);
+}
