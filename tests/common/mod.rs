@@ -1,12 +1,15 @@
 //! A real server process on free ports, and what tests need to talk to it.
 //!
 //! `CORNDOGS_BIN` names another binary to test than the one of this build.
-#![allow(clippy::disallowed_methods, dead_code)]
+// Each test binary uses some of it.
+#![allow(clippy::disallowed_methods, dead_code, unused_imports)]
 
 mod api;
 pub mod certs;
+pub mod history;
 mod random;
 mod web;
+pub mod workload;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
