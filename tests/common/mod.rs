@@ -6,6 +6,8 @@
 
 mod api;
 pub mod certs;
+pub mod cluster;
+mod failure;
 pub mod history;
 mod random;
 mod web;
@@ -21,6 +23,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use api::{Api, Tries, code, names};
+pub use failure::{Failure, failure};
 pub use random::Random;
 pub use web::{http_get, metric, metrics};
 
