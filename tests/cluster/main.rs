@@ -21,6 +21,7 @@ mod bootstrap;
 mod failures;
 mod faults;
 mod gaps;
+mod leases;
 mod load;
 mod membership;
 mod minority;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -109,11 +110,17 @@ async fn calls_of_strangers_on_the_peers_port_do_no_harm() {
     let before = terms(&cluster).await;
     let load = Load::start(&cluster, "beside", &mut random, Duration::from_secs(20));
     for call in CALLS {
-        for id in cluster.ids() {
-            for greeting in greetings(id) {
-                stranger(cluster.node(id).peer, call, &greeting, &mut random).await;
-            }
-        }
+        let ids = cluster.ids().into_iter();
+        let calls = ids.flat_map(|id| {
+            greetings(id)
+                .into_iter()
+                .map(move |greeting| (id, greeting))
+        });
+        let calls = calls.map(|(id, greeting)| {
+            let random = Random(random.number());
+            stranger(cluster.node(id).peer, call, greeting, random)
+        });
+        join_all(calls.collect::<Vec<_>>()).await;
     }
     load.progress().await;
     let record = load.stop().await;
@@ -125,8 +132,8 @@ async fn calls_of_strangers_on_the_peers_port_do_no_harm() {
 async fn stranger(
     address: SocketAddr,
     call: &str,
-    greeting: &[(&'static str, String)],
-    random: &mut Random,
+    greeting: Vec<(&'static str, String)>,
+    mut random: Random,
 ) {
     let wire = Wire::connect(address).await;
     let headers: Vec<(&str, &str)> = greeting
