@@ -6,7 +6,7 @@ use std::time::Duration;
 use corndogs::proto::v1alpha1::*;
 
 use crate::common::cluster::{Cluster, Node};
-use crate::common::{Api, Random, code, until};
+use crate::common::{Api, Failure, Random, code, failure, until};
 
 fn submit(queue: &str) -> SubmitTaskRequest {
     SubmitTaskRequest {
@@ -41,6 +41,13 @@ async fn assert_says_replace(node: &mut Node) {
     assert_ne!(node.readyz().await.0, 200, "it serves");
 }
 
+/// It does not take a task.
+async fn assert_serves_nothing(node: &Node) {
+    let mut api = Api::lazy_within(node.grpc, Duration::from_secs(1));
+    let answer = api.submit(submit("q")).await;
+    assert!(answer.is_err(), "{answer:?}");
+}
+
 #[tokio::test]
 async fn nodes_started_in_any_order_form_one_cluster() {
     let mut random = Random::seeded("order of start");
@@ -58,8 +65,7 @@ async fn nodes_started_in_any_order_form_one_cluster() {
                 let (code, text) = cluster.node(id).readyz().await;
                 assert_eq!(code, 503);
                 println!("node {id} of {order:?}: {}", text.trim());
-                let answer = cluster.api(id).submit(submit("q")).await;
-                assert!(answer.is_err(), "it serves before the cluster is founded");
+                assert_serves_nothing(cluster.node(id)).await;
             }
         }
         cluster.all_ready().await;
@@ -79,6 +85,9 @@ async fn a_node_that_waits_says_for_whom() {
             "node {id}: {}",
             said.lines().next_back().unwrap_or_default()
         );
+        // Clients are sent away at once, not kept waiting.
+        let status = cluster.api(id).submit(submit("q")).await.unwrap_err();
+        assert_eq!(failure(&status), Failure::NothingDone, "{status:?}");
     }
 }
 
@@ -182,13 +191,14 @@ async fn two_wiped_nodes_of_three_found_no_second_cluster() {
             tokio::time::sleep(Duration::from_secs(3)).await;
             for id in [1, 2] {
                 assert_eq!(cluster.node(id).readyz().await.0, 503);
-                assert!(cluster.api(id).submit(submit("q")).await.is_err());
+                assert_serves_nothing(cluster.node(id)).await;
             }
             cluster.node_mut(third).start();
         }
         for id in [1, 2] {
-            assert_says_replace(cluster.node_mut(id)).await;
-            assert!(cluster.api(id).submit(submit("q")).await.is_err());
+            // No leader can tell them that they must be replaced.
+            cluster.node(id).says(&["replace", "no leader"]).await;
+            assert_serves_nothing(cluster.node(id)).await;
         }
         assert_ne!(cluster.node(third).readyz().await.0, 200);
         let status = cluster.node(third).status().await.unwrap();

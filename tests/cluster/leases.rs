@@ -12,7 +12,7 @@ use tonic::Code;
 use crate::common::cluster::Cluster;
 use crate::common::{Api, Failure, Random, failure, until};
 
-const TASKS: usize = 200;
+const TASKS: usize = 100;
 const WORKERS: usize = 8;
 
 fn submit(queue: &str, claim_timeout: i64) -> SubmitTaskRequest {

@@ -14,6 +14,7 @@ use crate::load::{Load, check_everywhere};
 async fn add(cluster: &mut Cluster, id: u64, asked: u64) {
     let node = cluster.add(id);
     node.start();
+    node.says(&["add-node"]).await;
     let member = node.member();
     let words = ["add-node", &member, "--deadline", "60s"];
     cluster.command_done(asked, &words).await;
@@ -108,15 +109,19 @@ async fn a_node_that_can_not_be_added_is_refused() {
     let mut cluster = Cluster::start(3).await;
     let ids = cluster.ids();
 
+    // A member, as what it is: that may be said twice. But its id is taken.
     let member = cluster.node(2).member();
-    let said = cluster.command(1, &["add-node", &member]).await;
-    assert_refused(&said, &["already", "exists", "is a member"]);
+    cluster.command_done(1, &["add-node", &member]).await;
+    let taken = format!("2={}", cluster.node(3).peer);
+    let said = cluster.command(1, &["add-node", &taken]).await;
+    assert_refused(&said, &["node 2", "already", "is a member"]);
 
     let said = cluster.command(2, &["add-node", "9=127.0.0.1:1"]).await;
     assert_refused(&said, &["127.0.0.1:1"]);
 
     // Node 4 waits to be added, but not as node 5.
     cluster.add(4).start();
+    cluster.node(4).says(&["add-node"]).await;
     let wrong = format!("5={}", cluster.node(4).peer);
     let said = cluster.command(3, &["add-node", &wrong]).await;
     assert_refused(&said, &["node 4", "is 4"]);
@@ -170,6 +175,7 @@ async fn a_wiped_node_is_replaced_by_a_new_one() {
     .await;
 
     cluster.add(4).start();
+    cluster.node(4).says(&["add-node"]).await;
     let member = cluster.node(4).member();
     let words = [
         "replace-node",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use corndogs::proto::v1alpha1::*;
 use tonic::{Code, Status};
 
-use crate::common::cluster::Cluster;
+use crate::common::cluster::{Cluster, Node};
 use crate::common::{Api, PATIENCE, Random, until};
 
 /// More than any call may take on a node that is alone.
@@ -130,6 +130,44 @@ async fn one_of_three_answers_unavailable_and_serves_again_with_a_second() {
         cluster.node_mut(others[1]).start();
         cluster.all_ready().await;
         cluster.assert_same_state().await;
+    }
+}
+
+/// Lines on stderr so far, and processor time in hundredths of a second.
+fn spent(node: &Node) -> (usize, u64) {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.pid())).unwrap();
+    // The process's name is in brackets and may hold anything.
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks = |field: usize| fields[field].parse::<u64>().unwrap();
+    (node.stderr().lines().count(), ticks(11) + ticks(12))
+}
+
+/// Whoever is left tries again now and then, and does not tell of each try.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_down_costs_the_others_next_to_nothing() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    for id in cluster.others(leader) {
+        cluster.node_mut(id).kill();
+        let survivors: Vec<u64> = cluster.serving().map(|node| node.id).collect();
+        // The loss itself may be told at length.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let spend = || survivors.iter().map(|id| spent(cluster.node(*id)));
+        let before: Vec<_> = spend().collect();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        for (node, ((lines, ticks), (lines_before, ticks_before))) in
+            survivors.iter().zip(spend().zip(before))
+        {
+            let (lines, ticks) = (lines - lines_before, ticks - ticks_before);
+            println!("node {node} of {survivors:?}: {lines} lines, {ticks} ticks in 4 s");
+            assert!(lines < 200, "node {node} wrote {lines} lines in 4 s");
+            assert!(ticks < 200, "node {node} took {ticks} of 400 ticks");
+        }
     }
 }
 

@@ -54,6 +54,14 @@ async fn leave_behind(
     submitted
 }
 
+/// The newest snapshot that any serving node has.
+async fn newest_snapshot(cluster: &Cluster) -> u64 {
+    let own = cluster.serving().map(async |node| node.own_status().await);
+    let own = futures::future::join_all(own).await;
+    let snapshots = own.iter().flatten().map(|own| own.snapshot_index);
+    snapshots.max().unwrap()
+}
+
 async fn assert_holds(api: &Api, tasks: &[Task]) {
     let looks = tasks.iter().map(async |task| {
         let found = api.clone().get(&task.uuid).await.unwrap();
@@ -99,6 +107,7 @@ async fn a_new_node_joins_an_old_cluster() {
     let tasks = leave_behind(&cluster, 0, 300, &mut random).await;
     let node = cluster.add(4);
     node.start();
+    node.says(&["add-node"]).await;
     let member = node.member();
     let words = ["add-node", &member, "--deadline", "60s"];
     cluster.command_done(2, &words).await;
@@ -120,11 +129,12 @@ async fn a_follower_killed_while_it_catches_up_catches_up_later() {
     let mut tasks = submit(&mut cluster.api(leader), 50, 100, &mut random).await;
     let behind = cluster.node(follower).own_status().await.unwrap();
     cluster.node_mut(follower).kill();
-    // A snapshot of tens of megabytes, so that the kills come in the middle of it.
-    tasks.extend(leave_behind(&cluster, behind.last_log_index, 60_000, &mut random).await);
-    for round in 0..6 {
+    for round in 0..5 {
+        // A snapshot of tens of megabytes, more each time, so that the kill comes in the middle of it.
+        let held = behind.last_log_index.max(newest_snapshot(&cluster).await);
+        tasks.extend(leave_behind(&cluster, held, 60_000, &mut random).await);
         cluster.node_mut(follower).start();
-        tokio::time::sleep(Duration::from_millis(50 + random.below(800))).await;
+        tokio::time::sleep(Duration::from_millis(50 + random.below(400))).await;
         let at = cluster.node(follower).own_status().await;
         cluster.node_mut(follower).kill();
         let at = at.map(|own| (own.snapshot_index, own.applied_index));

@@ -164,9 +164,12 @@ impl Node {
         .await
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let id = self.child.as_ref().unwrap().id();
-        let pid = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
