@@ -2,6 +2,7 @@
 # Every test of the project, on a machine with nothing but Rust and Python 3 (with venv).
 # One build profile for all of it: dev, whose dependencies are optimised.
 # CORNDOGS_KILL_ROUNDS=50 is the full run of the kill -9 test; 5 are the default.
+# CORNDOGS_FAULT_ROUNDS=20 is the full run of a cluster's faults; 1 of each is the default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

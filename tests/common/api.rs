@@ -46,7 +46,12 @@ impl Api {
 
     /// Dials at the first call, and again after each loss of the connection.
     pub fn lazy(address: SocketAddr) -> Self {
-        Self::over(endpoint(address).connect_lazy())
+        Self::lazy_within(address, PATIENCE)
+    }
+
+    /// The same; a call gives up after that long.
+    pub fn lazy_within(address: SocketAddr, limit: Duration) -> Self {
+        Self::over(endpoint(address).timeout(limit).connect_lazy())
     }
 
     pub async fn submit(&mut self, request: SubmitTaskRequest) -> Tries<Task> {

@@ -1,12 +1,17 @@
 //! A real server process on free ports, and what tests need to talk to it.
 //!
 //! `CORNDOGS_BIN` names another binary to test than the one of this build.
-#![allow(clippy::disallowed_methods, dead_code)]
+// Each test binary uses some of it.
+#![allow(clippy::disallowed_methods, dead_code, unused_imports)]
 
 mod api;
 pub mod certs;
+pub mod cluster;
+mod failure;
+pub mod history;
 mod random;
 mod web;
+pub mod workload;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -18,6 +23,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use api::{Api, Tries, code, names};
+pub use failure::{Failure, failure};
 pub use random::Random;
 pub use web::{http_get, metric, metrics};
 

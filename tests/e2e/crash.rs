@@ -7,11 +7,11 @@ use std::time::Duration;
 use corndogs::proto::v1alpha1::*;
 use futures::future::join_all;
 
-use crate::common::{Api, Random, Server, metric};
-use crate::history::{Event, History, Told, id_of};
+use crate::common::history::{Event, History, Told};
+use crate::common::workload::{QUEUE, check, completion, drain, settle, submit, submits_first};
+use crate::common::{Api, Random, Server};
 
 const CLIENTS: usize = 16;
-const QUEUE: &str = "load";
 
 /// One client of one round.
 struct Client {
@@ -49,26 +49,9 @@ impl Client {
         Told::Unknown
     }
 
-    fn request(&mut self, number: usize) -> SubmitTaskRequest {
-        let id = format!("{}-{number}", self.name);
-        let uuid = if self.random.below(2) == 0 {
-            self.random.uuid()
-        } else {
-            String::new()
-        };
-        let priority = self.random.below(3) as i64;
-        SubmitTaskRequest {
-            queue: QUEUE.into(),
-            payload: id.into(),
-            priority,
-            uuid,
-            ..Default::default()
-        }
-    }
-
     async fn submit(&mut self, number: usize) -> bool {
-        let request = self.request(number);
-        let id = String::from_utf8(request.payload.to_vec()).unwrap();
+        let id = format!("{}-{number}", self.name);
+        let request = submit(&id, &mut self.random);
         let client_uuid = !request.uuid.is_empty();
         let given = client_uuid.then(|| request.uuid.clone());
         let (uuid, told) = match self.api.submit(request).await {
@@ -95,7 +78,8 @@ impl Client {
             Ok(None) => return true,
             Err(status) => {
                 self.unknown(&status);
-                self.events.push(Event::ClaimUnknown);
+                let worker = self.name.clone();
+                self.events.push(Event::ClaimUnknown { worker });
                 return false;
             }
         };
@@ -112,21 +96,6 @@ impl Client {
         };
         self.events.push(Event::Complete { task, next, told });
         told == Told::Done
-    }
-}
-
-fn completion(task: &Task, next: Option<&String>) -> CompleteTaskRequest {
-    let next_task = next.map(|id| SubmitTaskRequest {
-        queue: QUEUE.into(),
-        payload: id.clone().into(),
-        ..Default::default()
-    });
-    CompleteTaskRequest {
-        uuid: task.uuid.clone(),
-        queue: QUEUE.into(),
-        current_state: task.current_state.clone(),
-        attempt: task.attempt,
-        next_task,
     }
 }
 
@@ -151,113 +120,6 @@ async fn killed_under_load(server: &mut Server, round: usize, random: &mut Rando
         .collect()
 }
 
-/// Repeats what is in doubt: the same uuid, or the same attempt, so that it is done once.
-async fn settle(api: &mut Api, event: Event) -> Event {
-    match event {
-        Event::Submit {
-            id,
-            uuid: Some(uuid),
-            told: Told::Unknown,
-            client_uuid: true,
-        } => {
-            let found = api.get(&uuid).await.unwrap();
-            if let Some(task) = &found {
-                // The archive keeps no payload.
-                assert!(
-                    id_of(task) == id || task.current_state == "completed",
-                    "{id} became {task:?}"
-                );
-            }
-            let told = if found.is_some() {
-                Told::Done
-            } else {
-                Told::Unknown
-            };
-            Event::Submit {
-                id,
-                uuid: Some(uuid),
-                told,
-                client_uuid: true,
-            }
-        }
-        Event::Complete {
-            task,
-            next,
-            told: Told::Unknown,
-        } => {
-            // Answers without a task where the first try did it: then its next task is there too.
-            let _ = api
-                .complete(completion(&task, next.as_ref()))
-                .await
-                .unwrap();
-            let now = api.get(&task.uuid).await.unwrap().unwrap();
-            assert_eq!(
-                now.current_state, "completed",
-                "a holder can't complete {task:?}"
-            );
-            Event::Complete {
-                task,
-                next,
-                told: Told::Done,
-            }
-        }
-        settled => settled,
-    }
-}
-
-/// Every task that the round's clients know, and the totals.
-async fn check(server: &Server, history: &History, events: &[Event]) {
-    let api = server.api().await;
-    let uuids = events.iter().filter_map(|event| match event {
-        Event::Submit {
-            uuid: Some(uuid),
-            told: Told::Done,
-            ..
-        } => Some(uuid),
-        Event::Claim { task } | Event::Complete { task, .. } => Some(&task.uuid),
-        _ => None,
-    });
-    let looks = uuids.map(|uuid| {
-        let mut api = api.clone();
-        async move { history.check(uuid, api.get(uuid).await.unwrap().as_ref()) }
-    });
-    join_all(looks).await;
-    let mut api = api;
-    let live = api.queues().await.unwrap().1;
-    let submitted = metric(server.http, "corndogs_tasks_total").await as i64;
-    let completed = metric(server.http, "corndogs_completed_tasks_total").await as i64;
-    assert_eq!(submitted, live + completed, "submitted = live + completed");
-    assert_eq!(completed, history.completed.len() as i64);
-    let most = history.submitted.len() + history.maybe_submitted.len();
-    assert!((history.submitted.len()..=most).contains(&(submitted as usize)));
-    let states = api.state_counts(QUEUE).await.unwrap();
-    assert_eq!(states.state_counts.values().sum::<i64>(), live);
-}
-
-/// Takes all that is live out of the queue, whoever holds it.
-async fn drain(api: &mut Api) -> Vec<Task> {
-    let mut drained = Vec::new();
-    for state in ["submitted", "submitted-working"] {
-        let claim = GetNextTaskRequest {
-            queue: QUEUE.into(),
-            current_state: state.into(),
-            override_current_state: "draining".into(),
-            ..Default::default()
-        };
-        while let Some(task) = api.claim(claim.clone()).await.unwrap() {
-            assert!(
-                api.complete(completion(&task, None))
-                    .await
-                    .unwrap()
-                    .is_some()
-            );
-            drained.push(task);
-        }
-    }
-    assert_eq!(api.queues().await.unwrap(), (vec![], 0));
-    drained
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_under_load_loses_and_doubles_nothing() {
     let rounds = std::env::var("CORNDOGS_KILL_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap());
@@ -276,26 +138,21 @@ async fn kill_9_under_load_loses_and_doubles_nothing() {
         for event in events {
             settled.push(settle(&mut api, event).await);
         }
-        // A claim can come to another client's knowledge before the submit: submits go first.
-        let order = |event: &Event| match event {
-            Event::Complete { next: Some(_), .. } | Event::Submit { .. } => 0,
-            _ => 1,
-        };
-        settled.sort_by_key(order);
+        submits_first(&mut settled);
         settled.iter().for_each(|event| history.add(event));
         assert!(
             settled.len() > CLIENTS,
             "round {round} had no load: {} events",
             settled.len()
         );
-        check(&server, &history, &settled).await;
+        check(&api, server.http, &history, &settled).await;
         println!(
             "round {round}: {} events, {} completed so far",
             settled.len(),
             history.completed.len()
         );
     }
-    let drained = drain(&mut server.api().await).await;
+    let drained = drain(&server.api().await).await;
     history.check_drained(&drained);
     println!(
         "{rounds} kills: {} submits acknowledged, {} in doubt, {} completed, {} drained; 0 lost, 0 twice",

@@ -1,0 +1,32 @@
+//! Clusters of real processes: what they promise, also while nodes fail.
+//!
+//! `CORNDOGS_BIN` names another binary to test, `CORNDOGS_SEED` repeats random choices,
+//! `CORNDOGS_FAULT_ROUNDS` says how often each fault happens (20 is the full run).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code)]
+#[path = "../e2e/wire.rs"]
+mod wire;
+
+mod any_node;
+mod bootstrap;
+mod failures;
+mod faults;
+mod gaps;
+mod leases;
+mod load;
+mod membership;
+mod minority;
+mod peers;
+mod reads;
+mod rolling;
+mod snapshot;
+mod transfer;

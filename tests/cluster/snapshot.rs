@@ -1,0 +1,154 @@
+//! Who fell behind the log is sent a snapshot, and then the log.
+
+use std::time::Duration;
+
+use corndogs::proto::v1alpha1::*;
+
+use crate::common::cluster::Cluster;
+use crate::common::{Api, Random, until};
+
+const SNAPSHOT_EVERY: u64 = 100;
+
+async fn start() -> Cluster {
+    let every = SNAPSHOT_EVERY.to_string();
+    Cluster::start_with(3, |setup| setup.arg("--snapshot-every", &every)).await
+}
+
+/// Submits that many tasks, with payloads of that size, one after the other.
+async fn submit(api: &mut Api, tasks: usize, bytes: usize, random: &mut Random) -> Vec<Task> {
+    let mut submitted = Vec::new();
+    for _ in 0..tasks {
+        let request = SubmitTaskRequest {
+            queue: "q".into(),
+            payload: random.bytes(bytes).into(),
+            ..Default::default()
+        };
+        submitted.push(api.submit(request).await.unwrap());
+    }
+    submitted
+}
+
+/// Writes until the other nodes have a snapshot of more than the node holds, and then some more.
+async fn leave_behind(
+    cluster: &Cluster,
+    last_log_index: u64,
+    bytes: usize,
+    random: &mut Random,
+) -> Vec<Task> {
+    let leader = cluster.leader().await;
+    let mut api = cluster.api(leader);
+    let mut submitted = Vec::new();
+    until("snapshots", async || {
+        submitted.extend(submit(&mut api, 100, bytes, random).await);
+        let own = cluster.serving().map(async |node| node.own_status().await);
+        let own = futures::future::join_all(own).await;
+        let beyond = last_log_index + SNAPSHOT_EVERY;
+        let all = own
+            .iter()
+            .all(|own| own.as_ref().is_some_and(|own| own.snapshot_index > beyond));
+        all.then_some(())
+    })
+    .await;
+    // The purge comes behind the snapshot; and there is log behind it to send too.
+    submitted.extend(submit(&mut api, 250, bytes, random).await);
+    submitted
+}
+
+/// The newest snapshot that any serving node has.
+async fn newest_snapshot(cluster: &Cluster) -> u64 {
+    let own = cluster.serving().map(async |node| node.own_status().await);
+    let own = futures::future::join_all(own).await;
+    let snapshots = own.iter().flatten().map(|own| own.snapshot_index);
+    snapshots.max().unwrap()
+}
+
+async fn assert_holds(api: &Api, tasks: &[Task]) {
+    let looks = tasks.iter().map(async |task| {
+        let found = api.clone().get(&task.uuid).await.unwrap();
+        assert_eq!(found.as_ref(), Some(task));
+    });
+    futures::StreamExt::for_each_concurrent(futures::stream::iter(looks), 64, |look| look).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_was_away_for_long_catches_up() {
+    let mut random = Random::seeded("behind a snapshot");
+    let mut cluster = start().await;
+    let (follower, leader) = cluster.follower_and_leader(&mut random).await;
+    let mut tasks = submit(&mut cluster.api(leader), 50, 100, &mut random).await;
+    let behind = cluster.node(follower).own_status().await.unwrap();
+    cluster.node_mut(follower).kill();
+    tasks.extend(leave_behind(&cluster, behind.last_log_index, 300, &mut random).await);
+    cluster.node_mut(follower).start();
+    cluster.node_mut(follower).ready().await;
+    cluster.assert_same_state().await;
+    let now = cluster.node(follower).own_status().await.unwrap();
+    assert!(now.snapshot_index > behind.last_log_index, "{now:?}");
+    assert_holds(&cluster.api(follower), &tasks).await;
+
+    // It is a full member again: with it and one other there is a majority, also after a restart.
+    let third = cluster
+        .others(follower)
+        .into_iter()
+        .find(|id| *id != leader);
+    cluster.node_mut(third.unwrap()).kill();
+    cluster.node_mut(follower).kill();
+    cluster.node_mut(follower).start();
+    cluster.all_ready().await;
+    cluster.api(follower).assert_serves().await;
+    assert_holds(&cluster.api(follower), &tasks).await;
+    cluster.assert_same_state().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_node_joins_an_old_cluster() {
+    let mut random = Random::seeded("new node, old cluster");
+    let mut cluster = start().await;
+    let tasks = leave_behind(&cluster, 0, 300, &mut random).await;
+    let node = cluster.add(4);
+    node.start();
+    node.says(&["add-node"]).await;
+    let member = node.member();
+    let words = ["add-node", &member, "--deadline", "60s"];
+    cluster.command_done(2, &words).await;
+    cluster.node_mut(4).ready().await;
+    assert_holds(&cluster.api(4), &tasks).await;
+    cluster.assert_same_state().await;
+    let now = cluster.node(4).own_status().await.unwrap();
+    assert!(
+        now.snapshot_index > 0,
+        "it can't have come by the log: {now:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_killed_while_it_catches_up_catches_up_later() {
+    let mut random = Random::seeded("killed while catching up");
+    let mut cluster = start().await;
+    let (follower, leader) = cluster.follower_and_leader(&mut random).await;
+    let mut tasks = submit(&mut cluster.api(leader), 50, 100, &mut random).await;
+    let behind = cluster.node(follower).own_status().await.unwrap();
+    cluster.node_mut(follower).kill();
+    for round in 0..5 {
+        // A snapshot of tens of megabytes, more each time, so that the kill comes in the middle of it.
+        let held = behind.last_log_index.max(newest_snapshot(&cluster).await);
+        tasks.extend(leave_behind(&cluster, held, 60_000, &mut random).await);
+        cluster.node_mut(follower).start();
+        tokio::time::sleep(Duration::from_millis(50 + random.below(400))).await;
+        let at = cluster.node(follower).own_status().await;
+        cluster.node_mut(follower).kill();
+        let at = at.map(|own| (own.snapshot_index, own.applied_index));
+        println!("round {round}: killed at (snapshot, applied) {at:?}");
+        if round % 2 == 1 {
+            // The leader it was sent from may go as well.
+            let leader = cluster.leader().await;
+            cluster.command_done(leader, &["transfer-leader"]).await;
+        }
+    }
+    cluster.node_mut(follower).start();
+    cluster.node_mut(follower).ready().await;
+    cluster.assert_same_state().await;
+    let now = cluster.node(follower).own_status().await.unwrap();
+    assert!(now.snapshot_index > behind.last_log_index, "{now:?}");
+    assert_holds(&cluster.api(follower), &tasks).await;
+}
