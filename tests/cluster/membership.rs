@@ -57,8 +57,16 @@ async fn from_one_to_three_to_five_and_back_loses_nothing() {
         load.spread_over(&cluster);
         load.progress().await;
         if id % 2 == 1 {
+            // Nodes that were started before know the new one as well, and find it when it leads.
+            let words = ["transfer-leader", &id.to_string()];
+            cluster.command_done(asked, &words).await;
             for asked in cluster.ids() {
                 cluster.until_members_are(asked, &cluster.ids()).await;
+                cluster.node_mut(asked).ready().await;
+                until("an answer through the new leader", async || {
+                    cluster.api(asked).queues().await.ok()
+                })
+                .await;
             }
         }
     }
