@@ -38,6 +38,8 @@ use network::Network;
 pub use status::{Member, Role, Status};
 use types::{CallBack, Group, LeaderId, TypeConfig, WriteResult};
 
+/// What the library calls itself in the log.
+pub const LIBRARY: &str = "openraft";
 /// A follower that has heard nothing of its leader for this long knows none.
 const CONTACT_LIMIT: Duration = Duration::from_millis(2000);
 

@@ -1,5 +1,7 @@
 //! Openraft's own suite over our log and state machine.
 
+use std::sync::Arc;
+
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{StorageError, type_config::TypeConfigExt};
 use tempfile::TempDir;
@@ -16,7 +18,8 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
         let dir = tempfile::tempdir().unwrap();
         let log = LogStore::open(&dir.path().join("log")).unwrap();
         let store = Store::open(dir.path(), Options::default()).unwrap();
-        Ok((dir, log, Machine::new(store)))
+        let machine = Machine::new(store, Arc::default()).unwrap();
+        Ok((dir, log, machine))
     }
 }
 

@@ -17,13 +17,13 @@ pub(super) fn start(config: &Config) {
         level => level,
     };
     // Openraft warns of every message that a peer doesn't take; `corndogs` says that once.
-    let openraft = match config.log_level {
+    let noisy = match config.log_level {
         LevelFilter::INFO | LevelFilter::WARN => LevelFilter::ERROR,
         level => level,
     };
     let filter = Targets::new()
         .with_default(libraries)
-        .with_target("openraft", openraft)
+        .with_target(crate::raft::LIBRARY, noisy)
         .with_target("corndogs", config.log_level);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let layer = match config.log_format {

@@ -6,8 +6,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
+use corndogs::proto::cluster::change_request::Change;
 use corndogs::proto::cluster::cluster_service_server::{ClusterService, ClusterServiceServer};
-use corndogs::proto::cluster::{BackupChunk, BackupRequest, Node, StatusRequest, StatusResponse};
+use corndogs::proto::cluster::{
+    BackupChunk, BackupRequest, ChangeRequest, ChangeResponse, Node, StatusRequest, StatusResponse,
+};
 use corndogs::proto::v1alpha1::corndogs_service_server::{CorndogsService, CorndogsServiceServer};
 use corndogs::proto::v1alpha1::*;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -277,6 +280,13 @@ impl CorndogsService for Fake {
 
 #[async_trait]
 impl ClusterService for Fake {
+    async fn change(&self, request: Request<ChangeRequest>) -> Answer<ChangeResponse> {
+        match request.into_inner().change {
+            Some(Change::Remove(1)) => Err(Status::failed_precondition("node 1 is the only voter")),
+            _ => Ok(Response::new(ChangeResponse { leader: 1 })),
+        }
+    }
+
     async fn status(&self, _: Request<StatusRequest>) -> Answer<StatusResponse> {
         let node = Node {
             id: 1,

@@ -151,6 +151,8 @@ pub fn voted_in(response: peer::VoteResponse) -> Result<VoteResponse<TypeConfig>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use bytes::Bytes;
     use openraft::impls::BasicNode;
 
@@ -179,7 +181,8 @@ mod tests {
 
     #[test]
     fn appends_come_back_as_they_went() {
-        let members = Membership::new(vec![[1].into()], [(1, BasicNode::new("a:1"))].into());
+        let nodes = BTreeMap::from([(1, BasicNode::new("a:1"))]);
+        let members = Membership::new(vec![[1].into()], nodes);
         let payloads = [
             Payload::Blank,
             Payload::Normal(Group::from_tagged(Bytes::from_static(&[Group::TAG, 8, 1]))),
