@@ -1,5 +1,6 @@
 //! Watches the group, and compacts the log.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Node;
@@ -14,7 +15,7 @@ const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the group is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Without a leader or a quorum for this long, calls are refused at once: they would wait in vain.
-const CUT_AFTER: Duration = Duration::from_millis(2500);
+const CUT_AFTER: Duration = Duration::from_millis(2000);
 
 /// Keeps the health in step with the group: ready once a leader is known and the log is
 /// applied, cut off while there is no leader for long, failed for good once raft has stopped.
@@ -84,6 +85,10 @@ fn trouble(node: &Node, status: &Status) -> Option<String> {
             Some(format!(
                 "node {id} is no member yet: waiting for `corndogs cluster add-node {id}=HOST:PORT`, to be run against any member"
             ))
+        }
+        Leadership::Nobody if node.removed.load(Ordering::Relaxed) => {
+            let id = status.id;
+            Some(format!("node {id} was removed from its cluster: stop it"))
         }
         Leadership::Nobody => Some("no leader is known".into()),
     }

@@ -1,6 +1,7 @@
 //! Who belongs to the cluster: shows it, changes it, and sees changes through.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -15,6 +16,8 @@ use crate::raft::{ChangeFailure, Leadership, Status};
 const TEND_INTERVAL: Duration = Duration::from_millis(250);
 /// A node that follows gets its vote once it is at most so many entries behind.
 const CAUGHT_UP_ENTRIES: u64 = 256;
+/// A node that knows no leader for so many turns asks whether it was removed, and so on.
+const LONELY_TURNS: u32 = 16;
 /// How long to wait for a node that is to be added.
 const NEWCOMER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a leader may take to hand over.
@@ -226,8 +229,17 @@ async fn settled(node: &Node) -> Changed {
 /// Sees changes through, whoever began them: a node that has caught up gets its vote, and
 /// addresses follow the configuration.
 pub async fn tend(node: Node) {
+    let mut lonely = 0;
     loop {
         tokio::time::sleep(TEND_INTERVAL).await;
+        lonely = match node.raft.leadership() {
+            Leadership::Nobody => lonely + 1,
+            _ => 0,
+        };
+        if lonely % LONELY_TURNS == LONELY_TURNS - 1 {
+            let removed = is_removed(&node).await;
+            node.removed.store(removed, Ordering::Relaxed);
+        }
         for member in node.raft.status().members {
             node.peers.learn(member.id, &member.address);
         }
@@ -251,6 +263,17 @@ pub async fn tend(node: Node) {
             tracing::warn!("the members can't be changed: {why}; will try again");
         }
     }
+}
+
+/// Whether a member says that this node is none: nobody tells a node that was removed.
+async fn is_removed(node: &Node) -> bool {
+    let members = node.raft.status().members;
+    let others = members.iter().filter(|member| member.id != node.peers.me());
+    let greetings = others.map(async |member| {
+        let address = node.peers.address(member.id)?;
+        node.peers.greet(&address).await.ok()?.asker_is_member
+    });
+    join_all(greetings).await.contains(&Some(false))
 }
 
 /// A node without a vote that is almost up to date.

@@ -4,6 +4,7 @@
 //! fresh (`reader`), and the `sweep` proposes what time brings.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 mod disk;
@@ -67,6 +68,8 @@ pub struct Node {
     peers: Peers,
     proposer: Proposer,
     reader: Reader,
+    /// Whether the cluster says that this node is no member any more.
+    removed: Arc<AtomicBool>,
 }
 
 impl Node {
@@ -87,6 +90,7 @@ impl Node {
             store,
             raft,
             peers,
+            removed: Arc::default(),
         };
         tokio::spawn(maintenance::watch_raft(node.clone()));
         tokio::spawn(maintenance::compact(node.clone(), options.snapshot_every));

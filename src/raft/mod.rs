@@ -41,7 +41,7 @@ use types::{CallBack, Group, LeaderId, TypeConfig, WriteResult};
 /// What the library calls itself in the log.
 pub const LIBRARY: &str = "openraft";
 /// A follower that has heard nothing of its leader for this long knows none.
-const CONTACT_LIMIT: Duration = Duration::from_millis(2000);
+const CONTACT_LIMIT: Duration = Duration::from_millis(1200);
 
 /// Why a proposal or a read was not answered.
 #[derive(Debug, Clone, thiserror::Error)]

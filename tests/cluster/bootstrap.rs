@@ -200,7 +200,10 @@ async fn two_wiped_nodes_of_three_found_no_second_cluster() {
             cluster.node(id).says(&["replace", "no leader"]).await;
             assert_serves_nothing(cluster.node(id)).await;
         }
-        assert_ne!(cluster.node(third).readyz().await.0, 200);
+        until("the third knows that nobody leads", async || {
+            (cluster.node(third).readyz().await.0 == 503).then_some(())
+        })
+        .await;
         let status = cluster.node(third).status().await.unwrap();
         assert_eq!(status.cluster_id, cluster_id);
         let answer = cluster.api(third).get(&task.uuid).await;
