@@ -111,8 +111,10 @@ impl Batches {
     fn give_up_if(&self, gone: impl Fn(&Batch) -> bool, lost: Lost) {
         let given_up: Vec<Batch> = {
             let mut waiting = self.waiting.lock();
-            let gone = waiting.batches.extract_if(.., |_, batch| gone(batch));
-            gone.map(|(_, batch)| batch).collect()
+            let batches = std::mem::take(&mut waiting.batches).into_iter();
+            let (given_up, stay): (BTreeMap<_, _>, _) = batches.partition(|(_, batch)| gone(batch));
+            waiting.batches = stay;
+            given_up.into_values().collect()
         };
         for batch in given_up {
             (batch.done)(Err(lost));

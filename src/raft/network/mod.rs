@@ -294,9 +294,12 @@ fn send(
     chunks: &mpsc::Sender<peer::SnapshotChunk>,
 ) {
     use peer::snapshot_chunk::Part;
-    let send = |part| chunks.blocking_send(peer::SnapshotChunk { part: Some(part) });
+    let send = |part| {
+        let chunk = peer::SnapshotChunk { part: Some(part) };
+        chunks.blocking_send(chunk).is_ok()
+    };
     let mut next = Part::Start(start);
-    while send(next).is_ok() {
+    while send(next) {
         let mut data = vec![0; CHUNK_BYTES];
         match file.read(&mut data) {
             Ok(0) => return,
