@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -71,6 +72,42 @@ def inside(space, act):
     return answer[0]
 
 
+class NoNames(threading.Thread):
+    """A name server, as quick as Kubernetes' own, that knows no name."""
+
+    def __init__(self, space, address):
+        super().__init__(daemon=True)
+        self.server = inside(space, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        self.server.bind((address, 53))
+        self.server.settimeout(0.1)
+        self.wanted = True
+        self.start()
+
+    def run(self):
+        while self.wanted:
+            try:
+                query, asker = self.server.recvfrom(512)
+                # The same question, as an answer: recursion is available (0x8180), there is no such name (3), no records.
+                flags, records = b"\x81\x83", bytes(6)
+                answer = query[:2] + flags + query[4:6] + records + query[12 : question_end(query)]
+                self.server.sendto(answer, asker)
+            except OSError:
+                continue  # Nobody asked, or who asked is gone.
+
+    def close(self):
+        self.wanted = False
+        self.join()
+        self.server.close()
+
+
+def question_end(query):
+    """Where a query's one question ends: after its name's labels, its type and its class."""
+    at = 12
+    while query[at]:
+        at += query[at] + 1
+    return at + 5
+
+
 class Network:
     """A switch in a namespace of its own, and a namespace for each host at it."""
 
@@ -87,8 +124,9 @@ class Network:
         space = self.prefix + name
         files = Path("/etc/netns") / space
         files.mkdir(parents=True, exist_ok=True)
-        # Names that are not in the file are nowhere: nobody outside is asked.
-        for file, text in [("hosts", self._hosts()), ("resolv.conf", ""), ("nsswitch.conf", "hosts: files\n")]:
+        # Names that are not in the file are nowhere: `NoNames` says so, nobody outside is asked.
+        resolver = f"nameserver {SUBNET}{CLIENT}\noptions ndots:5\n"
+        for file, text in [("hosts", self._hosts()), ("resolv.conf", resolver), ("nsswitch.conf", "hosts: files dns\n")]:
             if Path("/etc", file).exists():
                 (files / file).write_text(text, encoding="utf-8")
         ip("netns", "add", space)
@@ -262,7 +300,8 @@ class Cluster:
         self.program.chmod(0o755)
         self.numbers = itertools.count(FIRST_HOST)
         self.network = Network(self.home)
-        self.client, _ = self.network.join("client", CLIENT)
+        self.client, address = self.network.join("client", CLIENT)
+        self.names = NoNames(self.client, address)
         self.pods = []
         # What every command is given besides, for TLS.
         self.flags = []
@@ -326,5 +365,6 @@ class Cluster:
         for pod in self.pods:
             if pod.process:
                 pod.stop(signal.SIGKILL)
+        self.names.close()
         self.network.close()
         shutil.rmtree(self.home)

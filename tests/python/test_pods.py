@@ -50,6 +50,11 @@ def voters(cluster):
     return {node for node, role in roles(cluster).items() if role in ("leader", "follower")}
 
 
+def wait_for_voters(cluster, wanted):
+    """A node that came back may be dialled only a moment later."""
+    cluster.wait(lambda: voters(cluster) == wanted, f"the voters {wanted}")
+
+
 def assert_same_state(cluster):
     """Once all have applied the same, all have the same state."""
 
@@ -80,7 +85,7 @@ def roll(cluster, docs):
 
 def test_pods_come_back_with_other_addresses(cluster):
     start(cluster)
-    assert voters(cluster) == {1, 2, 3}
+    wait_for_voters(cluster, {1, 2, 3})
     tasks = submit(cluster, 9)
     seen = {pod.address for pod in cluster.pods}
 
@@ -103,7 +108,7 @@ def test_pods_come_back_with_other_addresses(cluster):
     for pod in cluster.pods:
         pod.wait_ready()
     assert not seen & {pod.address for pod in cluster.pods}
-    assert voters(cluster) == {1, 2, 3}
+    wait_for_voters(cluster, {1, 2, 3})
     assert_kept(cluster, tasks)
 
     # Each task is claimed once, whoever is asked.
@@ -140,7 +145,7 @@ def test_a_pod_that_lost_its_volume_is_replaced(cluster):
     lost.wait_ready()
     assert set(roles(cluster)) == {1, 2, 4}
     roll(cluster, cluster.docs)
-    assert voters(cluster) == {1, 2, 4}
+    wait_for_voters(cluster, {1, 2, 4})
     assert_kept(cluster, tasks)
     assert_same_state(cluster)
 
@@ -165,7 +170,7 @@ def test_the_cluster_grows_and_shrinks(cluster):
     for pod in new:
         pod.wait_ready()
     roll(cluster, cluster.docs)
-    assert voters(cluster) == {1, 2, 3, 4, 5}
+    wait_for_voters(cluster, {1, 2, 3, 4, 5})
     assert_kept(cluster, tasks)
 
     # And back: the nodes go first, then their pods.
@@ -198,7 +203,7 @@ def test_a_backup_becomes_a_new_cluster(cluster):
         cluster.wait(lambda: "add-node" in pod.probe("readinessProbe")[1], "the empty node to say that it waits")
         cluster.ask(cluster.pods[0], "cluster", "add-node", f"{node}={cluster.members()[node]}")
         pod.wait_ready()
-    assert voters(cluster) == {1, 2, 3}
+    wait_for_voters(cluster, {1, 2, 3})
     assert_kept(cluster, tasks)
     assert cluster.ask(cluster.pods[2], "get-queues")["total_task_count"] == len(tasks)
     assert_same_state(cluster)
@@ -243,7 +248,7 @@ def test_pods_speak_tls(cluster):
         assert pod.stop() == 0, pod.printed()
         pod.start()
         pod.wait_ready()
-    assert voters(cluster) == {1, 2, 3}
+    wait_for_voters(cluster, {1, 2, 3})
     assert_kept(cluster, tasks)
 
     # A node with a certificate of somebody else's authority is no peer; the others do without it.
@@ -255,7 +260,7 @@ def test_pods_speak_tls(cluster):
     task = cluster.ask(cluster.pods[0], "submit-task", "-q", QUEUE)["task"]
     cluster.wait(lambda: stranger.probe("livenessProbe")[0] == 200, "the stranger's http port")
     assert not stranger.ready()
-    assert voters(cluster) == {1, 2}
+    wait_for_voters(cluster, {1, 2})
     stranger.stop(signal.SIGKILL)
     cluster.docs = documents({"tls": {"client": client, "peer": {"secretName": "peers"}}})
     stranger.start()
