@@ -132,6 +132,10 @@ fn describe() {
         "corndogs_clock_wall_ahead_seconds",
         "How far the wall clock is ahead of the state's clock"
     );
+    describe_gauge!(
+        "corndogs_peer_lag_entries",
+        "Entries of this leader's log that a node does not have; as of when this node last led"
+    );
     describe_gauge!("corndogs_ready", "1 while reads and writes are taken");
 }
 
@@ -145,6 +149,12 @@ fn own_figures(node: &Node) {
     gauge!("corndogs_raft_last_log_index").set(status.last_log_index as f64);
     gauge!("corndogs_raft_applied_index").set(status.applied_index as f64);
     gauge!("corndogs_raft_snapshot_index").set(status.snapshot_index as f64);
+    for member in &status.members {
+        if let Some(matched) = member.matched_index {
+            let behind = status.last_log_index.saturating_sub(matched);
+            gauge!("corndogs_peer_lag_entries", "peer" => member.id.to_string()).set(behind as f64);
+        }
+    }
     gauge!("corndogs_log_bytes").set(log.disk_bytes as f64);
     gauge!("corndogs_log_syncs").set(log.flushes.sync_batch_count as f64);
     gauge!("corndogs_memtable_bytes").set(store.memtable_bytes as f64);

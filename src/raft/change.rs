@@ -10,6 +10,7 @@ use openraft::{ChangeMembers, Instant};
 
 use super::types::TypeConfig;
 use super::{Leadership, Raft};
+use crate::clock;
 
 /// Why a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,10 @@ pub enum ChangeFailure {
 
 /// A peer that last answered longer ago is not asked to lead.
 const ANSWERED_LATELY: Duration = Duration::from_secs(1);
+
+/// How long to wait for a leader to settle, or for another change to end.
+const SETTLE_LIMIT: Duration = Duration::from_secs(3);
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 type Change = ChangeMembers<u64, BasicNode>;
 
@@ -78,8 +83,18 @@ impl Raft {
     }
 
     async fn change_members(&self, change: Change) -> Result<(), ChangeFailure> {
-        let changed = self.raft.change_membership(change, false).await;
-        changed.map(drop).map_err(|error| failure(&error))
+        let until = clock::monotonic() + SETTLE_LIMIT;
+        loop {
+            let changed = self.raft.change_membership(change.clone(), false).await;
+            let error = match changed {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if !passes_by_itself(&error) || !self.is_leader() || clock::monotonic() >= until {
+                return Err(failure(&error));
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
+        }
     }
 
     /// Makes another voter the leader: the one given, or the one that is least behind.
@@ -143,11 +158,27 @@ impl Raft {
     }
 }
 
+/// A new leader has no lease yet, or another change is on its way: nothing was done.
+fn passes_by_itself(error: &RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> bool {
+    use openraft::errors::ChangeMembershipError::{InProgress, UncommittedLeaderLog};
+    matches!(
+        error,
+        RaftError::APIError(
+            ClientWriteError::ForwardToLeader(_)
+                | ClientWriteError::ChangeMembershipError(InProgress(_) | UncommittedLeaderLog(_))
+        )
+    )
+}
+
 fn failure(error: &RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> ChangeFailure {
     match error {
         RaftError::APIError(ClientWriteError::ChangeMembershipError(error)) => {
             ChangeFailure::Refused(error.to_string())
         }
-        other => ChangeFailure::Unavailable(other.to_string()),
+        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => {
+            let why = "this node doesn't lead, or no quorum answers it; nothing was done";
+            ChangeFailure::Unavailable(why.into())
+        }
+        other => ChangeFailure::Unavailable(format!("the outcome is not known: {other}")),
     }
 }
