@@ -21,6 +21,7 @@ use tonic::Status;
 
 mod dial;
 pub mod forward;
+mod gate;
 pub mod greet;
 pub mod peers;
 pub mod service;

@@ -9,15 +9,12 @@ use futures::{Stream, StreamExt};
 use openraft::raft::TransferLeaderRequest;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::metadata::MetadataMap;
-use tonic::service::Interceptor;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
+use super::gate::{Gate, OfThisCluster};
 use super::greet::{members_in, members_out};
-use super::peers::{
-    CLUSTER_KEY, FROM_KEY, GROUP, GROUP_KEY, PROCESS_KEY, PROTOCOL, PROTOCOL_KEY, Peers, TO_KEY,
-};
+use super::peers::Peers;
 use super::{snapshot, wire};
 use crate::clock::Clock;
 use crate::proto::durable::Origin;
@@ -121,9 +118,7 @@ impl PeerServer {
 
     /// What refuses calls that are not meant for this node.
     pub fn gate(&self) -> Gate {
-        Gate {
-            peers: self.peers.clone(),
-        }
+        Gate::new(self.peers.clone())
     }
 
     /// The node, for calls that must come from its cluster.
@@ -142,77 +137,6 @@ impl PeerServer {
             self.clock.follow(request.clock_ns);
         }
     }
-}
-
-/// The call comes from a node of this cluster.
-#[derive(Clone, Copy)]
-struct OfThisCluster;
-
-/// Refuses calls that are not meant for this node, before anything is read of them.
-#[derive(Clone)]
-pub struct Gate {
-    peers: Peers,
-}
-
-impl Gate {
-    fn refuse(&self, metadata: &MetadataMap, why: &str) -> Status {
-        let from = text(metadata, FROM_KEY).unwrap_or("?");
-        let me = self.peers.me();
-        tracing::warn!(peer = from, "refused a peer: {why}");
-        Status::failed_precondition(format!("node {me} refuses node {from}: {why}"))
-    }
-}
-
-impl Interceptor for Gate {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let metadata = request.metadata();
-        let get = |key| text(metadata, key);
-        let protocol = get(PROTOCOL_KEY);
-        if protocol != Some(PROTOCOL) || get(GROUP_KEY) != Some(GROUP) {
-            let version = env!("CARGO_PKG_VERSION");
-            let why = format!(
-                "it speaks peer protocol {}, this node (corndogs {version}) speaks {PROTOCOL}",
-                protocol.unwrap_or("none")
-            );
-            return Err(self.refuse(metadata, &why));
-        }
-        let me = self.peers.me().to_string();
-        if let Some(to) = get(TO_KEY)
-            && to != me
-        {
-            let why = format!("it looks for node {to} and this is node {me}: see --members");
-            return Err(self.refuse(metadata, &why));
-        }
-        let process = self.peers.process().to_string();
-        if get(FROM_KEY) == Some(me.as_str()) && get(PROCESS_KEY) != Some(process.as_str()) {
-            let why =
-                format!("it says that it is node {me} too: two nodes were given one --node-id");
-            return Err(self.refuse(metadata, &why));
-        }
-        let Some(cluster_id) = get(CLUSTER_KEY) else {
-            return Ok(request);
-        };
-        match self.peers.cluster_id() {
-            Some(ours) if ours.to_string() == cluster_id => {
-                request.extensions_mut().insert(OfThisCluster);
-                Ok(request)
-            }
-            Some(ours) => {
-                let why =
-                    format!("it belongs to cluster {cluster_id}, this node to cluster {ours}");
-                Err(self.refuse(metadata, &why))
-            }
-            None => {
-                let why =
-                    format!("this node belongs to no cluster yet (the caller to {cluster_id})");
-                Err(Status::unavailable(format!("node {me}: {why}")))
-            }
-        }
-    }
-}
-
-fn text<'a>(metadata: &'a MetadataMap, key: &str) -> Option<&'a str> {
-    metadata.get(key)?.to_str().ok()
 }
 
 fn invalid(error: wire::Nonsense) -> Status {
