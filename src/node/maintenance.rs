@@ -50,7 +50,7 @@ pub async fn watch_raft(node: Node) {
             }
             (Health::Starting(_), Some(why)) => node.health.set(Health::Starting(why)),
             (Health::Starting(_) | Health::Cut(_), None) => {
-                become_ready(&node, &status, first_target)
+                become_ready(&node, &status, first_target).await;
             }
             _ => {}
         }
@@ -59,10 +59,20 @@ pub async fn watch_raft(node: Node) {
     }
 }
 
-fn become_ready(node: &Node, status: &Status, first_target: u64) {
+/// A node that comes back first catches up: a snapshot that takes the place of its state would
+/// hide what became of the commands that it passed on meanwhile.
+async fn become_ready(node: &Node, status: &Status, first_target: u64) {
     if status.applied_index < first_target {
         let what = format!("applying the log up to entry {first_target}");
         node.health.set(Health::Starting(what));
+        return;
+    }
+    if let Err(why) = node.reader.fresh().await {
+        tracing::debug!("not caught up with the leader yet: {why}");
+        if matches!(node.health.get(), Health::Starting(_)) {
+            let what = "catching up with the leader".to_owned();
+            node.health.set(Health::Starting(what));
+        }
         return;
     }
     let replicated_ns = node.store.lock().header().clock_ns;
