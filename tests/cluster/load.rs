@@ -280,6 +280,8 @@ impl Client {
 
 /// Settles what is in doubt, adds the record to the history, and checks all of it on every serving node.
 pub async fn check_everywhere(cluster: &Cluster, history: &mut History, record: &Record) {
+    // A node that came back a moment ago may not know yet that it has lost its leader.
+    cluster.assert_same_state().await;
     let apis: Vec<_> = cluster.serving().map(|node| cluster.api(node.id)).collect();
     let mut settled = Vec::with_capacity(record.events.len());
     for event in &record.events {

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 
 use super::history::{Event, History, Told, id_of};
-use super::{Api, Random, metric};
+use super::{Api, Failure, Random, Tries, failure, metric, until};
 
 pub const QUEUE: &str = "load";
 /// Calls at once where there are many to make.
@@ -54,6 +54,17 @@ pub fn submits_first(events: &mut [Event]) {
     });
 }
 
+/// The answer; none where it may be asked once more, since nobody could answer now.
+fn calmly<T>(answer: Tries<T>) -> Option<T> {
+    let status = match answer {
+        Ok(answer) => return Some(answer),
+        Err(status) => status,
+    };
+    let passes = matches!(failure(&status), Failure::NothingDone | Failure::Unknown);
+    assert!(passes, "{status:?}");
+    None
+}
+
 /// Repeats what is in doubt: the same uuid, or the same attempt, so that it is done once.
 pub async fn settle(api: &mut Api, event: Event) -> Event {
     match event {
@@ -63,7 +74,7 @@ pub async fn settle(api: &mut Api, event: Event) -> Event {
             told: Told::Unknown,
             client_uuid: true,
         } => {
-            let found = api.get(&uuid).await.unwrap();
+            let found = until("a look-up", async || calmly(api.get(&uuid).await)).await;
             if let Some(task) = &found {
                 // The archive keeps no payload.
                 assert!(
@@ -89,10 +100,11 @@ pub async fn settle(api: &mut Api, event: Event) -> Event {
             told: Told::Unknown,
         } => {
             // Answers without a task where the first try did it: then its next task is there too.
-            let _ = api
-                .complete(completion(&task, next.as_ref()))
-                .await
-                .unwrap();
+            let request = completion(&task, next.as_ref());
+            until("a completion", async || {
+                calmly(api.complete(request.clone()).await)
+            })
+            .await;
             let now = api.get(&task.uuid).await.unwrap().unwrap();
             assert_eq!(
                 now.current_state, "completed",
