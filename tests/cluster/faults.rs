@@ -36,8 +36,8 @@ const FAULTS: [(Blow, Victim, &str); 6] = [
     (Blow::Terminate, Victim::Follower, "SIGTERM, follower"),
 ];
 
-/// Strikes the node, and waits until the others get on without it.
-async fn strike(cluster: &mut Cluster, id: u64, blow: Blow, load: &Load) {
+/// Strikes the node, waits until the others get on without it, and leaves them to it for a while.
+async fn strike(cluster: &mut Cluster, id: u64, blow: Blow, load: &Load, random: &mut Random) {
     match blow {
         Blow::Kill => cluster.node_mut(id).kill(),
         Blow::Terminate => {
@@ -50,6 +50,7 @@ async fn strike(cluster: &mut Cluster, id: u64, blow: Blow, load: &Load) {
         }
     }
     load.progress().await;
+    tokio::time::sleep(Duration::from_millis(random.below(600))).await;
 }
 
 /// Brings the node back; the moment when that began.
@@ -87,7 +88,7 @@ async fn a_fault_of_any_node_loses_and_doubles_nothing() {
                 Victim::Follower => follower,
             };
             let struck = Instant::now();
-            strike(&mut cluster, id, blow, &load).await;
+            strike(&mut cluster, id, blow, &load, &mut random).await;
             let mended = mend(&mut cluster, id, blow).await;
             let ready = Instant::now();
             load.progress().await;
