@@ -1,7 +1,6 @@
 //! `ClusterService`: what operators ask of a node.
 
 use std::fs::File;
-use std::io::Read;
 use std::pin::Pin;
 
 use futures::Stream;
@@ -13,9 +12,8 @@ use crate::node::Node;
 use crate::proto::cluster::cluster_service_server::ClusterService;
 use crate::proto::cluster::*;
 use crate::raft::Leadership;
+use crate::store::pieces;
 
-/// Bytes of a backup in one message.
-const CHUNK_BYTES: usize = 256 << 10;
 /// Messages that wait for a slow client.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -71,22 +69,13 @@ impl ClusterService for Cluster {
     }
 }
 
-/// Sends a file in pieces, as fast as the client takes them; stops when it is gone.
-fn send(mut file: File, chunks: &mpsc::Sender<Result<BackupChunk, Status>>) {
-    loop {
-        let mut data = vec![0; CHUNK_BYTES];
-        let chunk = match file.read(&mut data) {
-            Ok(0) => return,
-            Ok(length) => {
-                data.truncate(length);
-                Ok(BackupChunk { data: data.into() })
-            }
-            Err(error) => Err(Status::internal(format!(
-                "the snapshot can't be read: {error}"
-            ))),
-        };
-        let ends = chunk.is_err();
-        if chunks.blocking_send(chunk).is_err() || ends {
+/// Sends a file as fast as the client takes it; stops when it is gone.
+fn send(file: File, chunks: &mpsc::Sender<Result<BackupChunk, Status>>) {
+    for piece in pieces(file) {
+        let chunk = piece.map(|data| BackupChunk { data });
+        let chunk =
+            chunk.map_err(|error| Status::internal(format!("the snapshot can't be read: {error}")));
+        if chunks.blocking_send(chunk).is_err() {
             return;
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::value::{Text, host_port, positive};
+use super::value::{Text, host_port, list_members, positive};
 
 /// The word for an id that is found by the machine's name.
 const AUTO: &str = "auto";
@@ -44,12 +44,12 @@ impl NodeId {
             [] => Err(format!(
                 "no member has this machine's name {}: {}",
                 Text::new(host_name),
-                list(members)
+                list_members(members)
             )),
             _ => Err(format!(
                 "more than one member has this machine's name {}: {}; give the number",
                 Text::new(host_name),
-                list(members)
+                list_members(members)
             )),
         }
     }
@@ -68,12 +68,4 @@ fn names(address: &str, host_name: &str) -> bool {
 
 fn label(name: &str) -> &str {
     name.split_once('.').map_or(name, |(first, _)| first)
-}
-
-fn list(members: &BTreeMap<u64, String>) -> String {
-    let members: Vec<String> = members
-        .iter()
-        .map(|(id, address)| format!("{id}={address}"))
-        .collect();
-    members.join(",")
 }

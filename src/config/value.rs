@@ -149,6 +149,12 @@ fn port_sign(text: &str) -> bool {
     text.contains(":+")
 }
 
+/// Members as they are written: what [`members`] reads.
+pub fn list_members(members: &BTreeMap<u64, String>) -> String {
+    let member = |(id, address): (&u64, &String)| format!("{id}={address}");
+    members.iter().map(member).collect::<Vec<_>>().join(",")
+}
+
 /// `1=HOST:PORT,2=HOST:PORT`.
 pub fn members(text: &str) -> Result<BTreeMap<u64, String>, String> {
     let mut members = BTreeMap::new();

@@ -10,8 +10,8 @@ use crate::raft::batches::Lost;
 use crate::raft::{Leadership, Status};
 use crate::store::View;
 
+/// How often it is looked whether the log should be compacted.
 const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
-
 /// How often the group is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Without a leader or a quorum for this long, calls are refused at once: they would wait in vain.
@@ -54,7 +54,6 @@ pub async fn watch_raft(node: Node) {
             }
             _ => {}
         }
-        // No longer than an apply away from the next look while the log is replayed.
         node.raft.leadership_changed(LOOK_INTERVAL).await;
     }
 }
@@ -93,7 +92,7 @@ fn trouble(node: &Node, status: &Status) -> Option<String> {
         Leadership::Nobody if status.members.is_empty() => {
             let id = status.id;
             Some(format!(
-                "node {id} is no member yet: waiting for `corndogs cluster add-node {id}=HOST:PORT`, to be run against any member"
+                "node {id} is no member yet: waiting for its cluster to be founded (see the log of the node with the lowest id), or, where it is, for `corndogs cluster add-node {id}=HOST:PORT`, to be run against any member"
             ))
         }
         Leadership::Nobody if node.removed.load(Ordering::Relaxed) => {

@@ -154,7 +154,8 @@ async fn add(node: &Node, new: &cluster::Member) -> Changed {
             return Err(ChangeFailure::Unavailable(why));
         }
     }
-    settled(node).await
+    settled(node).await;
+    Ok(())
 }
 
 /// The node must be there, be who it is said to be, and belong to no other cluster.
@@ -219,11 +220,10 @@ async fn remove(node: &Node, id: u64) -> Changed {
 }
 
 /// Waits until no change is under way.
-async fn settled(node: &Node) -> Changed {
+async fn settled(node: &Node) {
     while node.raft.status().is_changing && node.raft.is_leader() {
         tokio::time::sleep(TEND_INTERVAL / 5).await;
     }
-    Ok(())
 }
 
 /// Sees changes through, whoever began them: a node that has caught up gets its vote, and
@@ -234,7 +234,10 @@ pub async fn tend(node: Node) {
         tokio::time::sleep(TEND_INTERVAL).await;
         lonely = match node.raft.leadership() {
             Leadership::Nobody => lonely + 1,
-            _ => 0,
+            _ => {
+                node.removed.store(false, Ordering::Relaxed);
+                0
+            }
         };
         if lonely % LONELY_TURNS == LONELY_TURNS - 1 {
             let removed = is_removed(&node).await;

@@ -13,6 +13,8 @@ use std::time::Duration;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
 use openraft::impls::BasicNode;
+use openraft::metrics::RaftServerMetrics;
+use openraft::type_config::alias::WatchReceiverOf;
 use openraft::{Config, Instant, ReadPolicy, SnapshotPolicy};
 
 pub mod batches;
@@ -80,6 +82,8 @@ pub enum Leadership {
 #[derive(Clone)]
 pub struct Raft {
     raft: openraft::Raft<TypeConfig, Machine>,
+    /// Looked at for each command: a receiver at hand spares making one each time.
+    server: WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>,
     log: LogStore,
     store: Store,
     batches: Arc<Batches>,
@@ -107,6 +111,7 @@ impl Raft {
             .await
             .map_err(|error| io::Error::other(error.to_string()))?;
         let started = Self {
+            server: raft.server_metrics(),
             raft,
             log,
             store,
@@ -203,8 +208,7 @@ impl Raft {
 
     /// Who leads, as far as this node knows.
     pub fn leadership(&self) -> Leadership {
-        let metrics = self.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
+        let metrics = self.server.borrow_watched();
         let term = metrics.vote.leader_id.term;
         match metrics.current_leader {
             Some(leader) if leader == metrics.id => Leadership::Mine { term },
@@ -215,7 +219,7 @@ impl Raft {
 
     /// Waits until who leads may have changed, or some time has passed.
     pub async fn leadership_changed(&self, at_most: Duration) {
-        let mut metrics = self.raft.server_metrics();
+        let mut metrics = self.server.clone();
         metrics.borrow_and_update();
         // Either way the caller looks again.
         let _ = tokio::time::timeout(at_most, metrics.changed()).await;
@@ -223,14 +227,7 @@ impl Raft {
 
     /// Takes note of a leader's message; false if that leader's time is over.
     fn heard_from_leader(&self, term: u64) -> bool {
-        let is_current = term
-            >= self
-                .raft
-                .server_metrics()
-                .borrow_watched()
-                .vote
-                .leader_id
-                .term;
+        let is_current = term >= self.server.borrow_watched().vote.leader_id.term;
         if is_current {
             self.contact_ms.store(now_ms(), Ordering::Relaxed);
         }

@@ -41,8 +41,6 @@ pub struct Status {
     pub term: u64,
     /// The last index in the log.
     pub last_log_index: u64,
-    /// The last index that is known to be committed.
-    pub committed_index: u64,
     /// The last index applied.
     pub applied_index: u64,
     /// The index of the newest snapshot.
@@ -81,7 +79,6 @@ impl Status {
             leader: metrics.current_leader,
             term: metrics.current_term,
             last_log_index: metrics.last_log_index.unwrap_or(0),
-            committed_index: index(&metrics.local_committed),
             applied_index: index(&metrics.last_applied),
             snapshot_index: index(&metrics.snapshot),
             members: members.collect(),

@@ -12,7 +12,6 @@
 //! A crash at any point leaves nodes that have the id and no log; the lowest id goes on with them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -21,6 +20,7 @@ use uuid::Uuid;
 
 use super::error::ServerError;
 use crate::clock;
+use crate::config::value::list_members;
 use crate::node::health::{Health, HealthBoard};
 use crate::raft::Raft;
 use crate::raft::network::greet::Greeted;
@@ -63,11 +63,13 @@ pub async fn join(
             Step::Join(cluster_id) => Some(cluster_id),
             Step::Found => Some(clock::random_uuid()),
             Step::Wait(why) => {
-                said.wait(health, why);
+                health.set(Health::Starting(why.clone()));
+                said.wait(why);
                 None
             }
             Step::Refuse(why) => {
-                said.refuse(health, why);
+                health.set(Health::Starting(why.clone()));
+                said.refuse(why);
                 None
             }
         };
@@ -121,7 +123,7 @@ fn take_part(
 }
 
 /// Founds the group once all members have its id, if that is this node's part.
-pub async fn found(raft: Raft, peers: Peers, health: Arc<HealthBoard>) {
+pub async fn found(raft: Raft, peers: Peers) {
     if peers.configured().keys().next() != Some(&peers.me()) {
         return;
     }
@@ -136,25 +138,22 @@ pub async fn found(raft: Raft, peers: Peers, health: Arc<HealthBoard>) {
                 }
                 return;
             }
-            Ok(newcomers) => tell(&peers, newcomers, &health, &mut said).await,
-            Err(why) => said.wait(&health, why),
+            Ok(newcomers) => tell(&peers, newcomers, &mut said).await,
+            Err(why) => said.wait(why),
         }
         tokio::time::sleep(ROUND).await;
     }
 }
 
 /// Tells members that belong to no cluster the id of this one.
-async fn tell(peers: &Peers, newcomers: Vec<u64>, health: &HealthBoard, said: &mut Said) {
+async fn tell(peers: &Peers, newcomers: Vec<u64>, said: &mut Said) {
     let Some(cluster_id) = peers.cluster_id() else {
         return;
     };
     for id in newcomers {
         let address = peers.address(id).unwrap_or_default();
         if let Err(why) = peers.found(&address, cluster_id).await {
-            said.wait(
-                health,
-                format!("node {id} at {address} doesn't take part: {why}"),
-            );
+            said.wait(format!("node {id} at {address} doesn't take part: {why}"));
         }
     }
 }
@@ -260,14 +259,9 @@ fn all_agree(peers: &Peers, answers: &Answers) -> Result<(), String> {
 fn other_members(peers: &Peers, id: u64, theirs: &BTreeMap<u64, String>) -> String {
     format!(
         "node {id} was started with other --members ({}) than this node ({}): they must be the same on all nodes",
-        list(theirs),
-        list(peers.configured())
+        list_members(theirs),
+        list_members(peers.configured())
     )
-}
-
-fn list(members: &BTreeMap<u64, String>) -> String {
-    let member = |(id, address): (&u64, &String)| format!("{id}={address}");
-    members.iter().map(member).collect::<Vec<_>>().join(",")
 }
 
 /// What was said last, so that it is said once.
@@ -275,23 +269,18 @@ fn list(members: &BTreeMap<u64, String>) -> String {
 struct Said(String);
 
 impl Said {
-    fn wait(&mut self, health: &HealthBoard, why: String) {
-        if self.is_new(health, &why) {
+    fn wait(&mut self, why: String) {
+        if self.0 != why {
             tracing::info!("{why}");
+            self.0 = why;
         }
     }
 
-    fn refuse(&mut self, health: &HealthBoard, why: String) {
-        if self.is_new(health, &why) {
+    fn refuse(&mut self, why: String) {
+        if self.0 != why {
             tracing::error!("{why}");
+            self.0 = why;
         }
-    }
-
-    fn is_new(&mut self, health: &HealthBoard, why: &str) -> bool {
-        health.set(Health::Starting(why.to_owned()));
-        let is_new = self.0 != why;
-        why.clone_into(&mut self.0);
-        is_new
     }
 }
 

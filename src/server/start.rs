@@ -93,12 +93,12 @@ pub async fn start(config: &Config) -> Result<Started, ServerError> {
         peers.clone(),
         store,
         clock,
-        health.clone(),
+        health,
         &options(config),
     );
     peer_server.run(raft.clone(), Arc::new(node.clone()));
     if cluster.is_some() {
-        tokio::spawn(join::found(raft, peers, health));
+        tokio::spawn(join::found(raft, peers));
     }
     // The cell is empty: this is the only place that fills it.
     let _ = site.node.set(node.clone());

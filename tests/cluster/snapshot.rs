@@ -39,6 +39,24 @@ fn snapshots_received(node: &Node) -> usize {
     node.stderr().matches("receiving a snapshot").count()
 }
 
+/// A follower that was killed when it had the first tasks: its id, its last log index, and the tasks.
+async fn killed_follower(cluster: &mut Cluster, random: &mut Random) -> (u64, u64, Vec<Task>) {
+    let (follower, leader) = cluster.follower_and_leader(random).await;
+    let tasks = submit(&cluster.api(leader), 50, 100, random).await;
+    let behind = cluster.node(follower).own_status().await.unwrap();
+    cluster.node_mut(follower).kill();
+    (follower, behind.last_log_index, tasks)
+}
+
+/// The node has come up to the others, not by the log alone, and holds the tasks.
+async fn assert_caught_up(cluster: &mut Cluster, id: u64, tasks: &[Task]) {
+    cluster.node_mut(id).ready().await;
+    cluster.assert_same_state().await;
+    let received = snapshots_received(cluster.node(id));
+    assert!(received > 0, "it can't have come by the log alone");
+    assert_holds(&cluster.api(id), tasks).await;
+}
+
 /// Writes until the other nodes have a snapshot of more than the node holds, and then some more.
 async fn leave_behind(
     cluster: &Cluster,
@@ -85,28 +103,18 @@ async fn assert_holds(api: &Api, tasks: &[Task]) {
 async fn a_follower_that_was_away_for_long_catches_up() {
     let mut random = Random::seeded("behind a snapshot");
     let mut cluster = start().await;
-    let (follower, leader) = cluster.follower_and_leader(&mut random).await;
-    let mut tasks = submit(&cluster.api(leader), 50, 100, &mut random).await;
-    let behind = cluster.node(follower).own_status().await.unwrap();
-    cluster.node_mut(follower).kill();
-    tasks.extend(leave_behind(&cluster, behind.last_log_index, 300, &mut random).await);
+    let (follower, behind, mut tasks) = killed_follower(&mut cluster, &mut random).await;
+    tasks.extend(leave_behind(&cluster, behind, 300, &mut random).await);
     // Once more: by now the log that the first snapshots made superfluous is gone.
     let held = newest_snapshot(&cluster).await;
     tasks.extend(leave_behind(&cluster, held, 300, &mut random).await);
     assert_eq!(snapshots_received(cluster.node(follower)), 0);
     cluster.node_mut(follower).start();
-    cluster.node_mut(follower).ready().await;
-    cluster.assert_same_state().await;
-    let received = snapshots_received(cluster.node(follower));
-    assert!(received > 0, "it can't have come by the log alone");
-    assert_holds(&cluster.api(follower), &tasks).await;
+    assert_caught_up(&mut cluster, follower, &tasks).await;
 
     // It is a full member again: with it and one other there is a majority, also after a restart.
-    let third = cluster
-        .others(follower)
-        .into_iter()
-        .find(|id| *id != leader);
-    cluster.node_mut(third.unwrap()).kill();
+    let other = cluster.others(follower)[0];
+    cluster.node_mut(other).kill();
     cluster.node_mut(follower).kill();
     cluster.node_mut(follower).start();
     cluster.all_ready().await;
@@ -128,27 +136,20 @@ async fn a_new_node_joins_an_old_cluster() {
     let member = node.member();
     let words = ["add-node", &member, "--deadline", "60s"];
     cluster.command_done(2, &words).await;
-    cluster.node_mut(4).ready().await;
-    assert_holds(&cluster.api(4), &tasks).await;
-    cluster.assert_same_state().await;
-    let received = snapshots_received(cluster.node(4));
-    assert!(received > 0, "it can't have come by the log alone");
+    assert_caught_up(&mut cluster, 4, &tasks).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_killed_while_it_catches_up_catches_up_later() {
     let mut random = Random::seeded("killed while catching up");
     let mut cluster = start().await;
-    let (follower, leader) = cluster.follower_and_leader(&mut random).await;
-    let mut tasks = submit(&cluster.api(leader), 50, 100, &mut random).await;
-    let behind = cluster.node(follower).own_status().await.unwrap();
-    cluster.node_mut(follower).kill();
+    let (follower, behind, mut tasks) = killed_follower(&mut cluster, &mut random).await;
     for round in 0..4 {
         // A snapshot of tens of megabytes, more each time, so that the kill comes in the middle of it.
-        let held = behind.last_log_index.max(newest_snapshot(&cluster).await);
+        let held = behind.max(newest_snapshot(&cluster).await);
         tasks.extend(leave_behind(&cluster, held, 30_000, &mut random).await);
         cluster.node_mut(follower).start();
-        tokio::time::sleep(Duration::from_millis(50 + random.below(400))).await;
+        tokio::time::sleep(Duration::from_millis(100 + random.below(1000))).await;
         let at = cluster.node(follower).own_status().await;
         cluster.node_mut(follower).kill();
         let at = at.map(|own| (own.snapshot_index, own.applied_index));
@@ -160,9 +161,5 @@ async fn a_follower_killed_while_it_catches_up_catches_up_later() {
         }
     }
     cluster.node_mut(follower).start();
-    cluster.node_mut(follower).ready().await;
-    cluster.assert_same_state().await;
-    let received = snapshots_received(cluster.node(follower));
-    assert!(received > 0, "it can't have come by the log alone");
-    assert_holds(&cluster.api(follower), &tasks).await;
+    assert_caught_up(&mut cluster, follower, &tasks).await;
 }

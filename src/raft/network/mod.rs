@@ -1,7 +1,7 @@
 //! The way to peers: openraft's calls over the peer protocol.
 
+use std::fs::File;
 use std::future::Future;
-use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -33,10 +33,9 @@ use super::machine::SnapshotData;
 use super::types::{TypeConfig, Vote};
 use crate::clock::Clock;
 use crate::proto::peer;
+use crate::store::pieces;
 use peers::{Client, Peers, Purpose};
 
-/// Bytes of a snapshot in one message.
-const CHUNK_BYTES: usize = 256 << 10;
 /// Messages that wait for a slow peer.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -252,7 +251,7 @@ impl Way {
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         let failed = |error: std::io::Error| StreamingError::Network(NetworkError::new(&error));
         // Held open, it can be read even when a newer snapshot takes its place.
-        let file = std::fs::File::open(&snapshot.snapshot.path).map_err(failed)?;
+        let file = File::open(&snapshot.snapshot.path).map_err(failed)?;
         let start = peer::SnapshotStart {
             vote: Some(wire::vote_out(vote)),
             last_log_id: wire::log_id_out(snapshot.meta.last_log_id),
@@ -287,29 +286,18 @@ impl Way {
     }
 }
 
-/// Sends a file in pieces; stops when nobody takes them any more. A file that can't be read
+/// Sends a file as fast as the peer takes it; stops when it is gone. A file that can't be read
 /// ends the stream early, which the receiver notices by its length.
-fn send(
-    start: peer::SnapshotStart,
-    mut file: impl Read,
-    chunks: &mpsc::Sender<peer::SnapshotChunk>,
-) {
+fn send(start: peer::SnapshotStart, file: File, chunks: &mpsc::Sender<peer::SnapshotChunk>) {
     use peer::snapshot_chunk::Part;
-    let send = |part| {
+    let read = pieces(file).map_while(|piece| {
+        let piece = piece.inspect_err(|error| tracing::warn!(%error, "the snapshot can't be read"));
+        piece.ok().map(Part::Data)
+    });
+    for part in std::iter::once(Part::Start(start)).chain(read) {
         let chunk = peer::SnapshotChunk { part: Some(part) };
-        chunks.blocking_send(chunk).is_ok()
-    };
-    let mut next = Part::Start(start);
-    while send(next) {
-        let mut data = vec![0; CHUNK_BYTES];
-        match file.read(&mut data) {
-            Ok(0) => return,
-            Ok(length) => data.truncate(length),
-            Err(error) => {
-                tracing::warn!(%error, "the snapshot can't be read");
-                return;
-            }
+        if chunks.blocking_send(chunk).is_err() {
+            return;
         }
-        next = Part::Data(data.into());
     }
 }

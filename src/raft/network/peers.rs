@@ -204,7 +204,8 @@ impl Peers {
             Err(status) => {
                 let trouble = trouble(status);
                 if state.trouble.get(&id) != Some(&trouble) {
-                    let address = self.inner.configured.get(&id);
+                    let configured = self.inner.configured.get(&id);
+                    let address = configured.or_else(|| state.learned.get(&id));
                     tracing::warn!(peer = id, address, "the peer doesn't answer: {trouble}");
                     state.trouble.insert(id, trouble);
                 }

@@ -109,5 +109,6 @@ fn write(path: &Path, file_bytes: u64, mut pieces: mpsc::Receiver<Bytes>) -> io:
         let what = format!("{written} of the snapshot's {file_bytes} bytes came");
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
     }
-    file.sync_all()
+    // Synced when it is installed.
+    Ok(())
 }
