@@ -206,6 +206,12 @@ impl Raft {
         self.raft.is_leader()
     }
 
+    /// Whether the group has no other node.
+    pub fn is_alone(&self) -> bool {
+        let metrics = self.server.borrow_watched();
+        metrics.membership_config.nodes().nth(1).is_none()
+    }
+
     /// Who leads, as far as this node knows.
     pub fn leadership(&self) -> Leadership {
         let metrics = self.server.borrow_watched();

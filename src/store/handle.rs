@@ -19,7 +19,7 @@ use super::{StoreError, View};
 use crate::clock;
 
 /// Changes may take this many times `memtable_bytes` before the store has no room.
-const ROOM_TIMES: usize = 4;
+const ROOM_TIMES: usize = 2;
 
 /// The store over a checkpoint: a shared handle, cheap to clone.
 ///

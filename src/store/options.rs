@@ -24,10 +24,12 @@ pub struct Options {
 }
 
 impl Default for Options {
+    /// Large enough that a task which ends soon never reaches the checkpoint but as an archived
+    /// one, small enough that a restart replays no more than some hundred thousand commands.
     fn default() -> Self {
         Self {
-            memtable_bytes: 16 * 1024 * 1024,
-            checkpoint_interval: Duration::from_secs(5),
+            memtable_bytes: 64 * 1024 * 1024,
+            checkpoint_interval: Duration::from_secs(30),
             durable_index: None,
             report: Report::default(),
             hook: Hook::default(),
