@@ -1,7 +1,8 @@
 //! Clusters of real processes: what they promise, also while nodes fail.
 //!
 //! `CORNDOGS_BIN` names another binary to test, `CORNDOGS_SEED` repeats random choices,
-//! `CORNDOGS_FAULT_ROUNDS` says how often each fault happens (20 is the full run).
+//! `CORNDOGS_FAULT_ROUNDS` says how often each fault happens (20 is the full run),
+//! `CORNDOGS_AWAY_ENTRIES` for how many log entries a node is away (1000000 is the full run).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +18,7 @@ mod common;
 mod wire;
 
 mod any_node;
+mod away;
 mod bootstrap;
 mod failures;
 mod faults;
