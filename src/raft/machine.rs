@@ -8,6 +8,7 @@ use futures::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
+use tokio::sync::oneshot;
 
 use super::batches::{Applied, Batches};
 use super::codec;
@@ -182,11 +183,21 @@ fn snapshot_of(path: PathBuf) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io
     })
 }
 
-/// Runs what reads or writes whole files beside the runtime.
+/// How much a thread that reads or writes whole files stands back: answers go first.
+const NICENESS: i32 = 10;
+
+/// Runs what reads or writes whole files on a thread of its own.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, io::Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let result = done.map_err(|error| io::Error::other(format!("background work: {error}")))?;
-    Ok(result?)
+    let (done, result) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("snapshot".to_owned());
+    thread.spawn(move || {
+        // On Linux this is the thread's own; where it is refused, the work competes with answers.
+        _ = rustix::process::nice(NICENESS);
+        // Nobody waits for it once the node stops.
+        drop(done.send(work()));
+    })?;
+    let result = result.await;
+    Ok(result.map_err(|_| io::Error::other("the thread for snapshots panicked"))??)
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::files::failed;
+use super::steady::SteadyFile;
 use super::view::Result;
 
 const MAGIC_BYTES: usize = 8;
@@ -32,7 +33,7 @@ pub struct Format {
 #[derive(Debug)]
 pub struct BlockWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<SteadyFile>,
     written: u64,
 }
 
@@ -42,7 +43,7 @@ impl BlockWriter {
         let file = File::create(path).map_err(failed("create", path))?;
         let mut writer = Self {
             path: path.to_owned(),
-            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+            file: BufWriter::with_capacity(BUFFER_BYTES, SteadyFile::new(file)),
             written: 0,
         };
         writer.put(&format.magic)?;
@@ -64,7 +65,7 @@ impl BlockWriter {
     pub fn finish(self) -> Result<u64> {
         let file = self.file.into_inner();
         let file = file.map_err(|error| failed("write", &self.path)(error.into_error()))?;
-        file.sync_all().map_err(failed("sync", &self.path))?;
+        file.finish().map_err(failed("sync", &self.path))?;
         Ok(self.written)
     }
 

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -17,6 +18,7 @@ use super::keys::{Head, Keyspace, LineCounts, StoredHeader, Tree};
 use super::layered::Base;
 use super::redo::ChangeRef;
 use super::scan::Scan;
+use super::steady::STEP_BYTES;
 use super::view::Result;
 
 /// sled takes several times this much; more made nothing faster at a million tasks.
@@ -43,6 +45,8 @@ pub struct Disk {
     pub(super) scan: Mutex<Option<Scan>>,
     /// Held by who reads several chunks of an index: entries move between them when one is split.
     pub(super) packed: RwLock<()>,
+    /// About what sled keeps back, in bytes of keys and values.
+    unflushed: AtomicUsize,
 }
 
 impl std::fmt::Debug for Disk {
@@ -102,6 +106,7 @@ impl Disk {
             blobs: Mutex::default(),
             scan: Mutex::default(),
             packed: RwLock::default(),
+            unflushed: AtomicUsize::new(0),
         })
     }
 
@@ -205,7 +210,7 @@ impl Disk {
             let keys = changes.iter().map(|(key, _)| *key);
             scan.save(self, tree, keys)?;
         }
-        let _packed = tree.is_packed().then(|| self.packed.write());
+        let packed = tree.is_packed().then(|| self.packed.write());
         self.sled(|| {
             let tree = self.tree(tree);
             changes.iter().try_for_each(|(key, value)| {
@@ -215,7 +220,22 @@ impl Disk {
                 };
                 Ok(())
             })
-        })
+        })?;
+        drop((packed, scan));
+        let bytes = changes
+            .iter()
+            .map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len));
+        self.keep_steady(bytes.sum())
+    }
+
+    /// Hands to the disk what was written, before it is so much that syncs of the log wait for it.
+    fn keep_steady(&self, bytes: usize) -> Result<()> {
+        let unflushed = self.unflushed.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if unflushed < STEP_BYTES {
+            return Ok(());
+        }
+        self.unflushed.store(0, Ordering::Relaxed);
+        self.sled(|| self.db.flush().map(drop))
     }
 
     /// Makes all that was written durable.

@@ -35,6 +35,7 @@ mod repack;
 mod scan;
 pub mod snapshot;
 mod state;
+mod steady;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use pace::{Pace, Report};
 pub use pieces::pieces;
 pub use snapshot::{SnapshotFile, SnapshotReader, read_snapshot};
 pub use state::State;
+pub use steady::SteadyFile;
 pub use view::{Change, Changes, View};
 
 /// Why a store can't answer. Whoever meets one while applying stops the node.

@@ -1,6 +1,7 @@
 //! A follower that was away for long comes back while the others go on: what that costs them.
 //!
-//! `CORNDOGS_AWAY_ENTRIES` says for how many log entries it is away. The figures are for people.
+//! `CORNDOGS_AWAY_ENTRIES` says for how many log entries it is away, `CORNDOGS_AWAY_WRITERS` how many
+//! clients write them: the more, the more tasks an entry holds. The figures are for people.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,8 +13,6 @@ use futures::future::join_all;
 use crate::common::cluster::Cluster;
 use crate::common::{Api, Random};
 
-/// Clients while the log grows: few, so that an entry holds few commands.
-const FILLERS: usize = 4;
 /// Clients whose calls are timed, and how long each rests after one: the machine is not full.
 const CLIENTS: usize = 16;
 const REST: Duration = Duration::from_millis(20);
@@ -96,10 +95,15 @@ fn row(phase: &str, seconds: f64, mut took: Vec<Duration>, rss_mib: [u64; 3]) {
     );
 }
 
+fn number(variable: &str, default: u64) -> u64 {
+    let given = std::env::var(variable);
+    given.map_or(default, |given| given.parse().unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_others_go_on_while_a_follower_catches_up() {
-    let entries = std::env::var("CORNDOGS_AWAY_ENTRIES");
-    let entries = entries.map_or(3000, |entries| entries.parse::<u64>().unwrap());
+    let entries = number("CORNDOGS_AWAY_ENTRIES", 3000);
+    let fillers = number("CORNDOGS_AWAY_WRITERS", 4) as usize;
     let every = (entries / 10).clamp(500, 100_000).to_string();
     let mut random = Random::seeded("away");
     let mut cluster = Cluster::start_with(3, |setup| setup.arg("--snapshot-every", &every)).await;
@@ -117,7 +121,7 @@ async fn the_others_go_on_while_a_follower_catches_up() {
     cluster.node_mut(away).kill();
 
     let began = Instant::now();
-    let fillers = Writers::start(&[cluster.api(leader)], FILLERS, Duration::ZERO);
+    let fillers = Writers::start(&[cluster.api(leader)], fillers, Duration::ZERO);
     while last_index(&cluster, leader).await.unwrap() < behind + entries {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

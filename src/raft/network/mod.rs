@@ -4,6 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -31,13 +32,15 @@ mod wire;
 use super::codec::{log_id_to_proto, membership_to_proto};
 use super::machine::SnapshotData;
 use super::types::{TypeConfig, Vote};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::proto::peer;
 use crate::store::pieces;
 use peers::{Client, Peers, Purpose};
 
 /// Messages that wait for a slow peer.
 const CHUNKS_AHEAD: usize = 4;
+/// How fast a snapshot is sent: commands of the leader must not wait behind it.
+const SNAPSHOT_BYTES_PER_S: f64 = (32 << 20) as f64;
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -286,18 +289,25 @@ impl Way {
     }
 }
 
-/// Sends a file as fast as the peer takes it; stops when it is gone. A file that can't be read
-/// ends the stream early, which the receiver notices by its length.
+/// Sends a file as fast as the peer takes it and [`SNAPSHOT_BYTES_PER_S`] allow; stops when the
+/// peer is gone. A file that can't be read ends the stream early, which the receiver notices by its length.
 fn send(start: peer::SnapshotStart, file: File, chunks: &mpsc::Sender<peer::SnapshotChunk>) {
     use peer::snapshot_chunk::Part;
     let read = pieces(file).map_while(|piece| {
         let piece = piece.inspect_err(|error| tracing::warn!(%error, "the snapshot can't be read"));
         piece.ok().map(Part::Data)
     });
+    let started = clock::monotonic();
+    let mut sent_bytes = 0;
     for part in std::iter::once(Part::Start(start)).chain(read) {
+        if let Part::Data(data) = &part {
+            sent_bytes += data.len();
+        }
         let chunk = peer::SnapshotChunk { part: Some(part) };
         if chunks.blocking_send(chunk).is_err() {
             return;
         }
+        let due = started + Duration::from_secs_f64(sent_bytes as f64 / SNAPSHOT_BYTES_PER_S);
+        std::thread::sleep(due.saturating_sub(clock::monotonic()));
     }
 }

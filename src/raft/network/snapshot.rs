@@ -16,6 +16,7 @@ use crate::raft::Raft;
 use crate::raft::codec::membership_from_bytes;
 use crate::raft::machine::SnapshotData;
 use crate::raft::types::{TypeConfig, Vote};
+use crate::store::SteadyFile;
 use prost::Message;
 
 /// Pieces that wait for the disk.
@@ -99,7 +100,7 @@ async fn save(
 }
 
 fn write(path: &Path, file_bytes: u64, mut pieces: mpsc::Receiver<Bytes>) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = SteadyFile::new(File::create(path)?);
     let mut written = 0;
     while let Some(piece) = pieces.blocking_recv() {
         written += piece.len() as u64;
