@@ -82,6 +82,7 @@ impl Translator {
             priority: request.priority,
             payload: request.payload,
             claim_timeout_s: request.claim_timeout,
+            ..Default::default()
         })
     }
 
@@ -129,6 +130,7 @@ impl Translator {
             override_current_state: request.override_current_state,
             override_auto_target_state: request.override_auto_target_state,
             worker: request.worker,
+            ..Default::default()
         })
     }
 

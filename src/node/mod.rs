@@ -116,7 +116,10 @@ impl Node {
             return Err(NodeError::Unavailable(why));
         }
         self.proposer
-            .propose(durable::Command { kind: Some(kind) })
+            .propose(durable::Command {
+                kind: Some(kind),
+                key: None,
+            })
             .await
     }
 

@@ -30,6 +30,7 @@ impl Node {
                 queue: queue.to_owned(),
                 after,
                 limit: STEP,
+                already: 0,
             };
             let Outcome::TimedOut { tasks, resume } = self.execute(Kind::TimeOut(step)).await?
             else {

@@ -26,7 +26,15 @@ pub fn step(view: &impl View, now_ns: i64, command: Command) -> Result<Step, Sto
         Some(Kind::Cancel(cancel)) => cancel::step(view, now_ns, cancel),
         Some(Kind::TimeOut(time_out)) => timeout::step(view, now_ns, time_out),
         Some(Kind::Expire(expire)) => expire::step(view, expire),
-        None => Ok(refused(Refusal::Malformed {
+        Some(
+            Kind::Extend(_)
+            | Kind::SubmitTasks(_)
+            | Kind::ClaimTasks(_)
+            | Kind::CompleteTasks(_)
+            | Kind::Ripen(_)
+            | Kind::Forget(_),
+        )
+        | None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),
     }

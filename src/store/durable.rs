@@ -58,6 +58,7 @@ impl Record {
                 };
                 Record::Bucket(bucket.index, row)
             }
+            durable::record::Kind::Answer(_) => return Err(unknown()),
         })
     }
 }
@@ -83,6 +84,7 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         worker: task.worker.to_string(),
         claim_timeout_s: task.claim_timeout_s,
         request_digest: digest,
+        ..Default::default()
     }
 }
 

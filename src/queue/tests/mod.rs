@@ -32,7 +32,10 @@ fn bytes_of(uuid: Uuid) -> bytes::Bytes {
 }
 
 fn command(kind: Kind) -> Command {
-    Command { kind: Some(kind) }
+    Command {
+        kind: Some(kind),
+        key: None,
+    }
 }
 
 /// A submit with the defaults that the API fills in.

@@ -79,6 +79,7 @@ impl Model {
             },
             Kind::TimeOut(time_out) => self.time_out(time_out),
             Kind::Expire(expire) => self.expire(expire),
+            other => panic!("the model doesn't know {other:?} yet"),
         }
     }
 

@@ -117,6 +117,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             override_current_state: overrides.0,
             override_auto_target_state: overrides.1,
             worker: worker.into(),
+            ..Claim::default()
         },
     )
 }
@@ -203,6 +204,7 @@ impl Resolver {
                 queue,
                 after: self.resume.filter(|_| resume),
                 limit,
+                already: 0,
             }),
             Act::Expire { age_s, limit } => {
                 let before_ns = model.clock - age_s * NS_PER_S;

@@ -184,6 +184,7 @@ impl Script {
                 override_current_state: args.take_key("to").unwrap_or_default().into(),
                 override_auto_target_state: args.take_key("auto").unwrap_or_default().into(),
                 worker: args.take_key("worker").unwrap_or_default().into(),
+                ..Default::default()
             }),
             "update" => Kind::Update(durable::Update {
                 target: Some(self.read_target(args)?),
@@ -209,6 +210,7 @@ impl Script {
                 queue: args.take_key("queue").unwrap_or_default().into(),
                 after: args.take_key("after").map(read_deadline).transpose()?,
                 limit: read_number(args, "limit")?.try_into()?,
+                already: 0,
             }),
             "expire" => Kind::Expire(durable::Expire {
                 before_ns: read_time(args.take_key("before").ok_or("no time")?)?,
