@@ -18,6 +18,7 @@ mod wire;
 
 mod any_node;
 mod bootstrap;
+mod delayed;
 mod failures;
 mod faults;
 mod gaps;
