@@ -57,7 +57,7 @@ async fn not_claimable_earlier_but_then_at_once() {
 async fn it_becomes_claimable_with_nobody_asking() {
     let server = Server::start_with(|setup| setup.arg("--timeout-sweep", "off")).await;
     let mut api = server.api().await;
-    let at = after_ms(1000);
+    let at = after_ms(2500);
     api.submit(submit(at)).await.unwrap();
     let index = async || metric(server.http, "corndogs_raft_applied_index").await as u64;
     let before = index().await;

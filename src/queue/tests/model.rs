@@ -47,7 +47,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     Task(Option<Row>),
-    Completed(Option<Row>, Option<Row>),
+    Completed(Option<Row>, Option<Box<Row>>),
     TimedOut(u64, Option<(i64, u64)>),
     Expired(u64, bool),
     Stale(Uuid, i64, String),
@@ -272,7 +272,7 @@ impl Model {
             return Answer::Completed(Some(row), None);
         };
         match self.submit(next) {
-            Answer::Task(next) => Answer::Completed(Some(row), next),
+            Answer::Task(next) => Answer::Completed(Some(row), next.map(Box::new)),
             refused => {
                 self.tasks[at] = live;
                 self.completed = completed;
@@ -380,7 +380,9 @@ impl From<&Outcome> for Answer {
         let row = |row: &Option<crate::queue::Row>| row.as_deref().map(Row::from);
         match outcome {
             Outcome::Task(task) => Answer::Task(row(task)),
-            Outcome::Completed { task, next_task } => Answer::Completed(row(task), row(next_task)),
+            Outcome::Completed { task, next_task } => {
+                Answer::Completed(row(task), row(next_task).map(Box::new))
+            }
             Outcome::TimedOut { tasks, resume } => {
                 Answer::TimedOut(*tasks, resume.map(|resume| (resume.at_ns, resume.seq)))
             }
