@@ -35,6 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     tonic_prost_build::configure()
         .bytes(".")
+        // Digests and logs depend on the encoding: maps have an order.
+        .btree_map(".")
         .build_client(false)
         .build_server(false)
         .compile_fds(durable)?;

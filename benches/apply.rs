@@ -45,7 +45,10 @@ impl Machine {
     /// Applies a group; the time that it took, and what it came to.
     fn apply(&mut self, kinds: Vec<Kind>) -> (Duration, Vec<Outcome>) {
         self.index += 1;
-        let commands = kinds.into_iter().map(|kind| Command { kind: Some(kind) });
+        let commands = kinds.into_iter().map(|kind| Command {
+            kind: Some(kind),
+            key: None,
+        });
         let group = Group {
             now_ns: self.index as i64,
             commands: commands.collect(),

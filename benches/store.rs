@@ -97,6 +97,10 @@ fn submit(state: &mut corndogs::store::State) {
         worker: "".into(),
         claim_timeout_s: 0,
         request_digest: 0,
+        not_before_ns: 0,
+        max_attempts: 0,
+        is_delayed: false,
+        extras: None,
     };
     state.record(Change::Submit(Arc::new(task))).unwrap();
 }

@@ -82,6 +82,10 @@ impl Translator {
             priority: request.priority,
             payload: request.payload,
             claim_timeout_s: request.claim_timeout,
+            not_before_ns: request.not_before,
+            unique_key: request.unique_key,
+            metadata: request.metadata,
+            max_attempts: request.max_attempts,
         })
     }
 
@@ -98,11 +102,7 @@ impl Translator {
         validate::not_negative(&at(prefix, "not_before"), request.not_before)?;
         validate::not_negative(&at(prefix, "claim_timeout"), request.claim_timeout)?;
         validate::not_negative(&at(prefix, "max_attempts"), request.max_attempts)?;
-        validate::metadata(&at(prefix, "metadata"), request.metadata.iter())?;
-        validate::unsupported(&at(prefix, "not_before"), request.not_before != 0)?;
-        validate::unsupported(&at(prefix, "unique_key"), !request.unique_key.is_empty())?;
-        validate::unsupported(&at(prefix, "metadata"), !request.metadata.is_empty())?;
-        validate::unsupported(&at(prefix, "max_attempts"), request.max_attempts != 0)
+        validate::metadata(&at(prefix, "metadata"), request.metadata.iter())
     }
 
     /// A claim.
@@ -129,6 +129,7 @@ impl Translator {
             override_current_state: request.override_current_state,
             override_auto_target_state: request.override_auto_target_state,
             worker: request.worker,
+            ..Default::default()
         })
     }
 
@@ -224,6 +225,7 @@ pub fn task(row: &Row) -> api::Task {
         Row::Live(task) => task.deadline().map_or(0, |deadline| deadline.at_ns),
         Row::Archived(_) => 0,
     };
+    let extras = task.extras.as_deref().cloned().unwrap_or_default();
     api::Task {
         uuid: task.uuid.to_string(),
         queue: task.queue.to_string(),
@@ -237,7 +239,10 @@ pub fn task(row: &Row) -> api::Task {
         attempt: task.attempt,
         worker: task.worker.to_string(),
         expires_at,
+        not_before: task.not_before_ns,
+        metadata: extras.metadata,
+        unique_key: extras.unique_key.to_string(),
         claim_timeout: task.claim_timeout_s,
-        ..Default::default()
+        max_attempts: task.max_attempts,
     }
 }

@@ -39,7 +39,7 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {
             Refusal::StaleAttempt { .. } => Code::FailedPrecondition,
-            Refusal::UuidTaken { .. } => Code::AlreadyExists,
+            Refusal::UuidTaken { .. } | Refusal::KeyTaken { .. } => Code::AlreadyExists,
             Refusal::Malformed { .. } => Code::Internal,
         };
         Self::new(code, refusal.to_string())

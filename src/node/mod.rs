@@ -20,7 +20,7 @@ mod sweep;
 
 use crate::clock::Clock;
 use crate::proto::durable::{self, command::Kind};
-use crate::queue::Outcome;
+use crate::queue::{Outcome, query};
 use crate::raft::network::peers::Peers;
 use crate::raft::{Raft, Status};
 use crate::store::{Store, StoreError, View};
@@ -96,6 +96,7 @@ impl Node {
         tokio::spawn(maintenance::compact(node.clone(), options.snapshot_every));
         tokio::spawn(members::tend(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
+        tokio::spawn(sweep::ripen(node.clone()));
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
         }
@@ -116,7 +117,10 @@ impl Node {
             return Err(NodeError::Unavailable(why));
         }
         self.proposer
-            .propose(durable::Command { kind: Some(kind) })
+            .propose(durable::Command {
+                kind: Some(kind),
+                key: None,
+            })
             .await
     }
 
@@ -126,8 +130,9 @@ impl Node {
     /// As [`Node::execute`].
     pub async fn claim(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
         let nothing = |view: &dyn View| {
-            let waiting = view.counts().of(&claim.queue, &claim.current_state);
-            Ok(waiting == 0)
+            let now_ns = self.clock.now_ns();
+            let found = query::may_claim(view, &claim.queue, &claim.current_state, now_ns)?;
+            Ok(!found)
         };
         if self.local(nothing)? && self.read(nothing).await? {
             return Ok(Outcome::Task(None));

@@ -1,4 +1,4 @@
-//! What the leader does by itself: due tasks time out, old archives are forgotten.
+//! What the leader does by itself: due tasks time out, delayed ones become claimable, old archives are forgotten.
 //!
 //! Nothing here changes state: it proposes log entries, as a client would.
 
@@ -12,6 +12,10 @@ use crate::queue::Outcome;
 const STEP: u32 = 1000;
 /// How often the archive is looked at.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the first delayed task is looked at: seldom while it is far off, often when it is near.
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
+const SHORTEST_LOOK: Duration = Duration::from_millis(20);
 
 impl Node {
     /// Times out what is due at `at_time_ns` (0 means now) in one queue, or in all if it is empty.
@@ -30,6 +34,7 @@ impl Node {
                 queue: queue.to_owned(),
                 after,
                 limit: STEP,
+                already: 0,
             };
             let Outcome::TimedOut { tasks, resume } = self.execute(Kind::TimeOut(step)).await?
             else {
@@ -61,6 +66,28 @@ impl Node {
         }
     }
 
+    /// Makes all claimable whose `not_before` has passed, in bounded steps.
+    async fn ripen(&self) -> Result<(), NodeError> {
+        loop {
+            let step = durable::Ripen { limit: STEP };
+            let Outcome::Ripened { more, .. } = self.execute(Kind::Ripen(step)).await? else {
+                return Err(NodeError::unexpected());
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long the first delayed task still has to wait; none if no task is delayed.
+    fn first_delay(&self) -> Result<Option<Duration>, NodeError> {
+        let first = self.local(|view| view.next_delayed(None))?;
+        Ok(first.map(|(ripening, _)| {
+            let wait_ns = ripening.at_ns.saturating_sub(self.clock.now_ns());
+            Duration::from_nanos(u64::try_from(wait_ns).unwrap_or(0))
+        }))
+    }
+
     fn anything_due(&self, now_ns: i64) -> Result<bool, NodeError> {
         let first = self.local(|view| view.next_deadline(None))?;
         Ok(first.is_some_and(|(deadline, _)| deadline.at_ns < now_ns))
@@ -69,6 +96,34 @@ impl Node {
     fn anything_expired(&self, before_ns: i64) -> Result<bool, NodeError> {
         let first = self.local(|view| view.next_bucket(None))?;
         Ok(first.is_some_and(|(_, bucket)| bucket.archived_ns < before_ns))
+    }
+}
+
+/// Makes delayed tasks claimable as soon as they are due, for as long as this node leads.
+pub async fn ripen(node: Node) {
+    let mut look = LONGEST_LOOK;
+    loop {
+        tokio::time::sleep(look).await;
+        look = LONGEST_LOOK;
+        if !node.leads() {
+            continue;
+        }
+        let ripened = match node.first_delay() {
+            Ok(None) => continue,
+            Ok(Some(wait)) if !wait.is_zero() => {
+                look = wait.clamp(SHORTEST_LOOK, LONGEST_LOOK);
+                continue;
+            }
+            Ok(Some(_)) => node.ripen().await,
+            Err(error) => Err(error),
+        };
+        match ripened {
+            // Another one may be due soon.
+            Ok(()) => look = SHORTEST_LOOK,
+            Err(error) => {
+                tracing::warn!(%error, "due tasks were not made claimable; will try again");
+            }
+        }
     }
 }
 

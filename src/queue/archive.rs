@@ -13,6 +13,8 @@ pub(super) fn ended(now_ns: i64, before: &Task, state: Name) -> Task {
         payload: Bytes::new(),
         queue: before.queue.clone(),
         worker: before.worker.clone(),
+        extras: before.extras.clone(),
+        is_delayed: false,
         ..*before
     }
 }

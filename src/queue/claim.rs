@@ -34,6 +34,7 @@ fn claimed(view: &impl View, now_ns: i64, claim: &Claim, before: &Task) -> Task 
         timeout_s: timeout(claim, before),
         update_time_ns: now_ns,
         queue: before.queue.clone(),
+        extras: before.extras.clone(),
         payload: before.payload.clone(),
         ..*before
     }

@@ -19,12 +19,15 @@ pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<
     let after = Arc::new(ended(now_ns, &before, names::completed()));
     let uuid = after.uuid;
     let task = Some(Row::Archived(after.clone()));
-    let mut changes = vec![Change::Complete { before, after }];
-    // Planned against the state before the completion: it frees no uuid, and
-    // moves neither clock nor sequence.
+    let mut changes = vec![Change::Complete {
+        before: before.clone(),
+        after,
+    }];
+    // Planned against the state before the completion: it frees the task's unique key,
+    // but no uuid, and moves neither clock nor sequence.
     let next_task = match complete.next_task {
         None => None,
-        Some(next) => match submit::plan(view, now_ns, next)? {
+        Some(next) => match submit::plan(view, now_ns, next, Some(&before))? {
             Plan::New(next) if next.uuid == uuid => {
                 return Ok(refused(Refusal::UuidTaken { uuid }));
             }

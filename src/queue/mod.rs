@@ -11,6 +11,7 @@ mod expire;
 mod names;
 pub mod outcome;
 pub mod query;
+mod ripen;
 mod step;
 mod submit;
 mod target;
@@ -27,7 +28,7 @@ use crate::proto::durable::Group;
 use crate::store::record::Position;
 use crate::store::{Changes, StoreError};
 
-/// Applies one log entry: each command sees the changes of those before it.
+/// Applies one log entry. Tasks whose time has come become claimable first, then each command sees the changes of those before it.
 ///
 /// The outcomes come in the order of the commands, one each.
 ///
@@ -41,6 +42,9 @@ pub fn apply(
 ) -> Result<Vec<Outcome>, StoreError> {
     let now_ns = store.begin_entry(group.now_ns);
     let mut outcomes = Vec::with_capacity(group.commands.len());
+    for change in ripen::due(store, now_ns, timeout::DEFAULT_LIMIT)?.0 {
+        store.record(change)?;
+    }
     for command in group.commands {
         let (outcome, changes) = step(store, now_ns, command)?;
         for change in changes {

@@ -6,11 +6,17 @@ use crate::store::counts::Counts;
 use crate::store::record::Name;
 
 static COMPLETED: LazyLock<Name> = LazyLock::new(|| Name::from("completed"));
+static DEAD: LazyLock<Name> = LazyLock::new(|| Name::from("dead"));
 static CANCELED: LazyLock<Name> = LazyLock::new(|| Name::from("canceled"));
 
 /// Both states of a task that ended well.
 pub fn completed() -> Name {
     COMPLETED.clone()
+}
+
+/// The state of a task that timed out as often as it may.
+pub fn dead() -> Name {
+    DEAD.clone()
 }
 
 /// Both states of a task that was called off.

@@ -52,6 +52,13 @@ pub enum Outcome {
         /// Whether older tasks than asked for are left.
         more: bool,
     },
+    /// One step of making delayed tasks claimable.
+    Ripened {
+        /// How many tasks it made claimable.
+        tasks: u64,
+        /// Whether more are due.
+        more: bool,
+    },
     /// Nothing was changed, for a reason.
     Refused(Refusal),
 }
@@ -74,6 +81,18 @@ pub enum Refusal {
     UuidTaken {
         /// The uuid.
         uuid: Uuid,
+    },
+    /// The uuid and the unique key of a submit belong to different tasks.
+    #[error(
+        "the task with uuid {uuid} is not the one with unique_key {unique_key:?}: that is {holder}"
+    )]
+    KeyTaken {
+        /// The uuid.
+        uuid: Uuid,
+        /// The key.
+        unique_key: Name,
+        /// The live task that has the key.
+        holder: Uuid,
     },
     /// A log entry of a newer version, or of a broken one.
     #[error("this command can't be read: {reason}")]

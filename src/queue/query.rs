@@ -5,6 +5,27 @@ use uuid::Uuid;
 use super::Row;
 use crate::store::{StoreError, View};
 
+/// Whether a claim that comes at `now_ns` (since 1970) may find a task in that queue and state.
+///
+/// # Errors
+/// If the view can't answer.
+pub fn may_claim(
+    view: &(impl View + ?Sized),
+    queue: &str,
+    state: &str,
+    now_ns: i64,
+) -> Result<bool, StoreError> {
+    if view.claimable(queue, state) > 0 {
+        return Ok(true);
+    }
+    if view.counts().delayed(queue, state) == 0 {
+        return Ok(false);
+    }
+    // The entry that brings the claim begins with what is due by then.
+    let next = view.next_delayed(None)?;
+    Ok(next.is_some_and(|(ripening, _)| ripening.at_ns <= now_ns))
+}
+
 /// The task of that uuid, live or archived.
 ///
 /// # Errors

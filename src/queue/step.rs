@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Outcome, Refusal, cancel, claim, complete, expire, submit, timeout, update};
+use super::{Outcome, Refusal, cancel, claim, complete, expire, ripen, submit, timeout, update};
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, StoreError, View};
 
@@ -26,7 +26,15 @@ pub fn step(view: &impl View, now_ns: i64, command: Command) -> Result<Step, Sto
         Some(Kind::Cancel(cancel)) => cancel::step(view, now_ns, cancel),
         Some(Kind::TimeOut(time_out)) => timeout::step(view, now_ns, time_out),
         Some(Kind::Expire(expire)) => expire::step(view, expire),
-        None => Ok(refused(Refusal::Malformed {
+        Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
+        Some(
+            Kind::Extend(_)
+            | Kind::SubmitTasks(_)
+            | Kind::ClaimTasks(_)
+            | Kind::CompleteTasks(_)
+            | Kind::Forget(_),
+        )
+        | None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),
     }

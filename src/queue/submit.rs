@@ -9,21 +9,21 @@ use uuid::Uuid;
 use super::step::{Step, read_uuid, refused};
 use super::{Outcome, Refusal, Row, names, query};
 use crate::proto::durable::Submit;
-use crate::store::record::{Name, Task};
+use crate::store::record::{Extras, Name, Task};
 use crate::store::{Change, StoreError, View};
 
-/// What a submit finds when it looks for its uuid.
+/// What a submit finds when it looks for its uuid and its unique key.
 pub(super) enum Plan {
     /// A task to put in.
     New(Arc<Task>),
-    /// The task that the same request made before.
+    /// The task that the same request made before, or the live one that has the unique key.
     Existing(Row),
     /// Nothing can be put in.
     Refused(Refusal),
 }
 
 pub(super) fn step(view: &impl View, now_ns: i64, submit: Submit) -> Result<Step, StoreError> {
-    Ok(match plan(view, now_ns, submit)? {
+    Ok(match plan(view, now_ns, submit, None)? {
         Plan::New(task) => {
             let changes = vec![Change::Submit(task.clone())];
             (Outcome::Task(Some(Row::Live(task))), changes)
@@ -34,23 +34,56 @@ pub(super) fn step(view: &impl View, now_ns: i64, submit: Submit) -> Result<Step
 }
 
 /// Decides a submit. Only a uuid that the client chose can exist already: no other is looked for.
-pub(super) fn plan(view: &impl View, now_ns: i64, submit: Submit) -> Result<Plan, StoreError> {
+///
+/// `ending` is the live task that the same step archives before: it has no unique key any more.
+pub(super) fn plan(
+    view: &impl View,
+    now_ns: i64,
+    submit: Submit,
+    ending: Option<&Task>,
+) -> Result<Plan, StoreError> {
     let uuid = match read_uuid(&submit.uuid) {
         Ok(uuid) => uuid,
         Err(refusal) => return Ok(Plan::Refused(refusal)),
     };
+    let holder = holder(view, &submit, ending)?;
     let mut request_digest = 0;
     if submit.client_uuid {
         request_digest = digest(&submit);
         if let Some(task) = query::task(view, uuid)? {
-            return Ok(match task.request_digest == request_digest {
-                true => Plan::Existing(task),
-                false => Plan::Refused(Refusal::UuidTaken { uuid }),
+            return Ok(match holder {
+                Some(holder) if holder.uuid != uuid => Plan::Refused(Refusal::KeyTaken {
+                    uuid,
+                    unique_key: submit.unique_key.into(),
+                    holder: holder.uuid,
+                }),
+                _ if task.request_digest == request_digest => Plan::Existing(task),
+                _ => Plan::Refused(Refusal::UuidTaken { uuid }),
             });
         }
     }
+    if let Some(holder) = holder {
+        return Ok(Plan::Existing(Row::Live(holder)));
+    }
     let task = new_task(view, now_ns, uuid, submit, request_digest);
     Ok(Plan::New(Arc::new(task)))
+}
+
+/// The live task that has the submit's unique key.
+fn holder(
+    view: &impl View,
+    submit: &Submit,
+    ending: Option<&Task>,
+) -> Result<Option<Arc<Task>>, StoreError> {
+    if submit.unique_key.is_empty() {
+        return Ok(None);
+    }
+    let holder = view.unique(&submit.queue, &submit.unique_key)?;
+    let Some(uuid) = holder.filter(|uuid| ending.is_none_or(|ending| ending.uuid != *uuid)) else {
+        return Ok(None);
+    };
+    let missing = || StoreError::damaged("unique keys", format!("task {uuid} is no live task"));
+    view.live(uuid)?.ok_or_else(missing).map(Some)
 }
 
 fn new_task(
@@ -80,6 +113,10 @@ fn new_task(
         worker: Name::default(),
         claim_timeout_s: submit.claim_timeout_s.max(0),
         request_digest,
+        not_before_ns: submit.not_before_ns.max(0),
+        max_attempts: submit.max_attempts.max(0),
+        is_delayed: submit.not_before_ns > now_ns,
+        extras: Extras::shared(&submit.unique_key, submit.metadata),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Time out: tasks whose deadline passed go to the state that they came from, or to a dead state.
+//! Time out: tasks whose deadline passed go to the state that they came from, or end up dead.
 
 use std::sync::Arc;
 
-use super::Outcome;
 use super::step::Step;
+use super::{Outcome, names};
 use crate::proto::durable::TimeOut;
 use crate::store::record::{Deadline, Task};
 use crate::store::{Change, StoreError, View};
@@ -47,12 +47,19 @@ pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<S
 
 /// The row after its timeout: it keeps its place, and the timeout that claims start with.
 fn timed_out(now_ns: i64, before: &Task) -> Task {
+    let back = before.auto_target_state.clone();
+    let was_last = before.max_attempts > 0 && before.attempt >= before.max_attempts;
+    let (current_state, auto_target_state) = match was_last {
+        true => (names::dead(), back),
+        false => (back, before.current_state.clone()),
+    };
     Task {
-        current_state: before.auto_target_state.clone(),
-        auto_target_state: before.current_state.clone(),
+        current_state,
+        auto_target_state,
         timeout_s: 0,
         update_time_ns: now_ns,
         queue: before.queue.clone(),
+        extras: before.extras.clone(),
         payload: before.payload.clone(),
         worker: before.worker.clone(),
         ..*before

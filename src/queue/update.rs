@@ -35,6 +35,7 @@ fn updated(view: &impl View, now_ns: i64, update: Update, before: &Task) -> Task
         payload,
         update_time_ns: now_ns,
         queue: before.queue.clone(),
+        extras: before.extras.clone(),
         worker: before.worker.clone(),
         ..*before
     }

@@ -79,11 +79,11 @@ impl State {
                 format!("task {} exists already", task.uuid),
             ));
         }
-        self.payload_bytes += task.payload.len();
-        self.held_bytes += HELD_LIVE + task.payload.len() as u64;
+        self.loose_bytes += task.loose_bytes();
+        self.held_bytes += HELD_LIVE + task.loose_bytes() as u64;
         self.live.insert(task.uuid, task.clone());
-        self.lines
-            .insert(&task.queue, &task.current_state, task.place(), task.uuid);
+        self.insert_waiting(task);
+        self.hold_key(task)?;
         if let Some(deadline) = task.deadline() {
             self.deadlines.insert(deadline, task.uuid);
         }
@@ -92,20 +92,16 @@ impl State {
 
     fn replace(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
         self.check_row(before)?;
-        self.forget_payload(|state| state.live.replace(after.uuid, after.clone()));
-        self.payload_bytes += after.payload.len();
-        let grown = self.held_bytes + after.payload.len() as u64;
-        self.held_bytes = grown.saturating_sub(before.payload.len() as u64);
-        let moved = before.current_state != after.current_state || before.place() != after.place();
+        self.forget_row(|state| state.live.replace(after.uuid, after.clone()));
+        self.loose_bytes += after.loose_bytes();
+        let grown = self.held_bytes + after.loose_bytes() as u64;
+        self.held_bytes = grown.saturating_sub(before.loose_bytes() as u64);
+        let moved = before.current_state != after.current_state
+            || before.place() != after.place()
+            || before.is_delayed != after.is_delayed;
         if moved {
-            self.lines
-                .remove(&before.queue, &before.current_state, &before.place());
-            self.lines.insert(
-                &after.queue,
-                &after.current_state,
-                after.place(),
-                after.uuid,
-            );
+            self.remove_waiting(before);
+            self.insert_waiting(after);
         }
         if before.deadline() == after.deadline() {
             return Ok(());
@@ -121,11 +117,15 @@ impl State {
 
     fn archive(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
         self.check_row(before)?;
-        self.forget_payload(|state| state.live.remove(&before.uuid));
+        self.forget_row(|state| state.live.remove(&before.uuid));
+        self.loose_bytes += after.loose_bytes();
         let grown = self.held_bytes + HELD_ARCHIVED;
-        self.held_bytes = grown.saturating_sub(HELD_LIVE + before.payload.len() as u64);
-        self.lines
-            .remove(&before.queue, &before.current_state, &before.place());
+        self.held_bytes = grown.saturating_sub(HELD_LIVE + before.loose_bytes() as u64);
+        self.remove_waiting(before);
+        if let Some(key) = before.unique_key() {
+            let key = (before.queue.clone(), key.clone());
+            self.unique.remove(&key);
+        }
         if let Some(deadline) = before.deadline() {
             self.deadlines.remove(&deadline);
         }
@@ -157,15 +157,53 @@ impl State {
                     format!("task {uuid} of bucket {index} is not there"),
                 ));
             }
-            self.archive.remove(uuid);
+            self.forget_row(|state| state.archive.remove(uuid));
         }
         let held = HELD_ARCHIVED * bucket.uuids.len() as u64;
         self.held_bytes = self.held_bytes.saturating_sub(held);
         Ok(())
     }
 
-    fn forget_payload(&mut self, change: impl FnOnce(&mut Self) -> Option<Arc<Task>>) {
-        let old = change(self).map_or(0, |old| old.payload.len());
-        self.payload_bytes = self.payload_bytes.saturating_sub(old);
+    /// Puts a task where it waits: among the delayed ones or in its line.
+    fn insert_waiting(&mut self, task: &Task) {
+        match task.ripening() {
+            Some(ripening) => self.delayed.insert(ripening, task),
+            None => {
+                let (queue, state) = (&task.queue, &task.current_state);
+                self.lines.insert(queue, state, task.place(), task.uuid);
+            }
+        }
+    }
+
+    fn remove_waiting(&mut self, task: &Task) {
+        match task.ripening() {
+            Some(ripening) => self.delayed.remove(&ripening, task),
+            None => {
+                let (queue, state) = (&task.queue, &task.current_state);
+                self.lines.remove(queue, state, &task.place());
+            }
+        }
+    }
+
+    /// Gives a new task its unique key, which must be free.
+    fn hold_key(&mut self, task: &Task) -> Result<()> {
+        let Some(key) = task.unique_key() else {
+            return Ok(());
+        };
+        if self.unique(&task.queue, key)?.is_some() {
+            return Err(StoreError::damaged(
+                "unique keys",
+                format!("task {} has the key of another one", task.uuid),
+            ));
+        }
+        let key = (task.queue.clone(), key.clone());
+        self.unique.insert(key, task.uuid);
+        Ok(())
+    }
+
+    /// Forgets what a row held that is no longer in the active overlays.
+    fn forget_row(&mut self, change: impl FnOnce(&mut Self) -> Option<Arc<Task>>) {
+        let old = change(self).map_or(0, |old| old.loose_bytes());
+        self.loose_bytes = self.loose_bytes.saturating_sub(old);
     }
 }

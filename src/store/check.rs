@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::counts::Counts;
 use super::disk::{Disk, Rows};
 use super::keys::chunk::{self, Chunk, IndexKey};
-use super::keys::{Archive, Buckets, Live};
+use super::keys::{Archive, Buckets, Live, Unique};
 use super::layered::{Base, Layered};
 use super::packed::Packed;
-use super::record::{Deadline, Place, Task};
+use super::record::{Deadline, Place, Ripening, Task};
 use super::repack::CHUNK_ENTRIES;
 use super::state::State;
 use super::view::Result;
@@ -25,16 +25,28 @@ impl State {
         let mut hash = 0u64;
         let mut counts = Counts::default();
         let mut timeouts = 0u64;
+        let mut keys = 0u64;
         each(&self.live, &Rows::<Live>::of(disk), |task| {
             hash = hash.wrapping_add(task.hash());
             counts.add(&task.queue, &task.current_state, 1);
+            counts.add_delayed(&task.queue, &task.current_state, task.is_delayed.into());
             timeouts += u64::from(task.deadline().is_some());
-            self.check_deadline(task)
+            keys += u64::from(task.unique_key().is_some());
+            self.check_deadline(task)?;
+            self.check_later_fields(task)
         })?;
         same("counts", &counts, self.counts())?;
         self.check_lines()?;
         check_chunks::<Place>(disk)?;
         check_chunks::<Deadline>(disk)?;
+        check_chunks::<Ripening>(disk)?;
+        self.check_delayed()?;
+        let mut held = 0u64;
+        each(&self.unique, &Rows::<Unique>::of(disk), |_| {
+            held += 1;
+            Ok(())
+        })?;
+        same("unique keys", &held, &keys)?;
         let mut deadlines = 0u64;
         each(&self.deadlines, &Packed::all(disk), |_| {
             deadlines += 1;
@@ -74,10 +86,42 @@ impl State {
         )
     }
 
-    /// Every line holds as many tasks as are counted, each in its place.
+    fn check_later_fields(&self, task: &Arc<Task>) -> Result<()> {
+        if let Some(key) = task.unique_key() {
+            let holder = self.unique(&task.queue, key)?;
+            same("unique keys", &holder, &Some(task.uuid))?;
+        }
+        if let Some(ripening) = task.ripening() {
+            let found = self.delayed.get(&ripening, self.disk()?)?;
+            same("delayed", &found, &Some(task.uuid))?;
+        }
+        Ok(())
+    }
+
+    /// As many tasks are delayed as are counted, each of them once.
+    fn check_delayed(&self) -> Result<()> {
+        let mut counts = Counts::default();
+        let mut after = None;
+        while let Some((ripening, uuid)) = self.next_delayed(after)? {
+            let missing = || damaged("delayed", format!("task {uuid} is no live task"));
+            let task = self.live(uuid)?.ok_or_else(missing)?;
+            same("delayed", &task.ripening(), &Some(ripening))?;
+            counts.add(&task.queue, &task.current_state, 1);
+            after = Some(ripening);
+        }
+        for (queue, states) in self.counts().queues() {
+            for state in states.states.keys() {
+                let kept = self.counts().delayed(queue, state);
+                same("delayed", &counts.of(queue, state), &kept)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every line holds as many tasks as are counted as claimable, each in its place.
     fn check_lines(&self) -> Result<()> {
         for (queue, states) in self.counts().queues() {
-            for (state, count) in &states.states {
+            for state in states.states.keys() {
                 let mut found = 0u64;
                 let mut after = None;
                 while let Some((place, uuid)) =
@@ -89,12 +133,13 @@ impl State {
                         task.place() == place
                             && task.queue == *queue
                             && task.current_state == *state
+                            && !task.is_delayed
                     });
                     same("ready index", &stands, &true)?;
                     found += 1;
                     after = Some(place);
                 }
-                same("ready index", &found, count)?;
+                same("ready index", &found, &self.claimable(queue, state))?;
             }
         }
         Ok(())

@@ -9,6 +9,8 @@ use super::record::Name;
 pub struct Counts {
     queues: BTreeMap<Name, QueueCounts>,
     total: u64,
+    /// Live tasks that can't be claimed yet, by queue and state. None of them is 0.
+    delayed: BTreeMap<Name, BTreeMap<Name, u64>>,
 }
 
 /// The counts of one queue. None of them is 0.
@@ -18,6 +20,15 @@ pub struct QueueCounts {
     pub total: u64,
     /// Live tasks by state.
     pub states: BTreeMap<Name, u64>,
+}
+
+/// The counts of one queue and state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineCount {
+    /// Live tasks.
+    pub live: u64,
+    /// Those of them that can't be claimed yet.
+    pub delayed: u64,
 }
 
 impl Counts {
@@ -33,6 +44,34 @@ impl Counts {
             .and_then(|states| states.get(state))
             .copied()
             .unwrap_or(0)
+    }
+
+    /// Live tasks in one queue and state that can't be claimed yet.
+    pub fn delayed(&self, queue: &str, state: &str) -> u64 {
+        let states = self.delayed.get(queue);
+        states
+            .and_then(|states| states.get(state))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Live tasks in one queue and state that can be claimed.
+    pub fn claimable(&self, queue: &str, state: &str) -> u64 {
+        let LineCount { live, delayed } = self.line(queue, state);
+        live.saturating_sub(delayed)
+    }
+
+    /// All that is counted of one queue and state.
+    pub fn line(&self, queue: &str, state: &str) -> LineCount {
+        LineCount {
+            live: self.of(queue, state),
+            delayed: self.delayed(queue, state),
+        }
+    }
+
+    /// Whether any task can't be claimed yet.
+    pub fn any_delayed(&self) -> bool {
+        !self.delayed.is_empty()
     }
 
     /// One queue, if it holds live tasks.
@@ -98,6 +137,36 @@ impl Counts {
             self.queues.remove(queue);
         }
         self.total -= 1;
+        true
+    }
+
+    /// Counts `tasks` of those in a queue and state as not claimable yet.
+    pub fn add_delayed(&mut self, queue: &Name, state: &Name, tasks: u64) {
+        if tasks == 0 {
+            return;
+        }
+        let states = self.delayed.entry(queue.clone()).or_default();
+        *states.entry(state.clone()).or_default() += tasks;
+    }
+
+    /// Counts one task less as not claimable yet; what falls to 0 is no longer kept.
+    ///
+    /// Returns whether there was one.
+    #[must_use]
+    pub fn subtract_delayed(&mut self, queue: &str, state: &str) -> bool {
+        let Some(states) = self.delayed.get_mut(queue) else {
+            return false;
+        };
+        let Some(count) = states.get_mut(state) else {
+            return false;
+        };
+        *count -= 1;
+        if *count == 0 {
+            states.remove(state);
+        }
+        if states.is_empty() {
+            self.delayed.remove(queue);
+        }
         true
     }
 }

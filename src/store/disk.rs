@@ -128,7 +128,8 @@ impl Disk {
             };
             from = Bound::Excluded(last.clone());
             for ((queue, state), count) in &rows {
-                counts.add(queue, state, *count);
+                counts.add(queue, state, count.live);
+                counts.add_delayed(queue, state, count.delayed);
             }
         }
     }

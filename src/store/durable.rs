@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::keys::{join_uuids, split_uuids};
-use super::record::{Bucket, Header, Position, Task, Totals};
+use super::record::{Bucket, Extras, Header, Position, Task, Totals};
 use super::view::Result;
 use crate::proto::durable;
 
@@ -58,6 +58,7 @@ impl Record {
                 };
                 Record::Bucket(bucket.index, row)
             }
+            durable::record::Kind::Answer(_) => return Err(unknown()),
         })
     }
 }
@@ -68,6 +69,7 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         0 => Bytes::new(),
         digest => Bytes::copy_from_slice(&digest.to_be_bytes()),
     };
+    let extras = task.extras.as_deref().cloned().unwrap_or_default();
     durable::Task {
         uuid: Bytes::copy_from_slice(task.uuid.as_bytes()),
         seq: task.seq,
@@ -83,6 +85,11 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         worker: task.worker.to_string(),
         claim_timeout_s: task.claim_timeout_s,
         request_digest: digest,
+        not_before_ns: task.not_before_ns,
+        unique_key: extras.unique_key.to_string(),
+        metadata: extras.metadata,
+        max_attempts: task.max_attempts,
+        is_delayed: task.is_delayed,
     }
 }
 
@@ -118,6 +125,10 @@ pub fn task_from_message(message: durable::Task) -> Result<Arc<Task>> {
         worker: message.worker.into(),
         claim_timeout_s: message.claim_timeout_s,
         request_digest,
+        not_before_ns: message.not_before_ns,
+        max_attempts: message.max_attempts,
+        is_delayed: message.is_delayed,
+        extras: Extras::shared(&message.unique_key, message.metadata),
     }))
 }
 

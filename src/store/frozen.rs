@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::delayed::FrozenDelayed;
 use super::disk::Disk;
-use super::keys::{Archive, Buckets, Head, Keyspace, Live, StoredHeader, Tree};
+use super::keys::{Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, Unique};
 use super::lines::FrozenLine;
 use super::overlay::Overlay;
 use super::packed::Packed;
-use super::record::{Bucket, Deadline, Task};
+use super::record::{Bucket, Deadline, Name, Ripening, Task};
 use super::redo::RedoWriter;
 use super::view::Result;
 
@@ -22,6 +23,8 @@ pub struct Frozen {
     pub(super) live: Arc<Overlay<Uuid, Arc<Task>>>,
     pub(super) lines: Vec<FrozenLine>,
     pub(super) deadlines: Arc<Overlay<Deadline, Uuid>>,
+    pub(super) delayed: FrozenDelayed,
+    pub(super) unique: Arc<Overlay<(Name, Name), Uuid>>,
     pub(super) archive: Arc<Overlay<Uuid, Arc<Task>>>,
     pub(super) buckets: Arc<Overlay<u64, Bucket>>,
 }
@@ -44,6 +47,11 @@ impl Frozen {
         deadlines.repack(changes(&self.deadlines), |rows| {
             redo.push_together(Tree::Deadlines, rows)
         })?;
+        let delayed = Packed::<Ripening>::all(disk);
+        delayed.repack(changes(&self.delayed.overlay), |rows| {
+            redo.push_together(Tree::Delayed, rows)
+        })?;
+        write::<Unique>(&mut redo, &self.unique)?;
         write::<Archive>(&mut redo, &self.archive)?;
         write::<Buckets>(&mut redo, &self.buckets)?;
         self.write_counts(&mut redo)?;
@@ -63,10 +71,13 @@ impl Frozen {
     }
 
     fn write_counts(&self, redo: &mut RedoWriter) -> Result<()> {
-        for line in &self.lines {
-            let count = line.count.to_be_bytes();
-            let value = (line.count > 0).then_some(&count[..]);
-            redo.push(Tree::Counts, &line.prefix, value)?;
+        let lines = self.lines.iter().map(|line| (&line.prefix, &line.count));
+        let delayed = self.delayed.counts.iter();
+        let counts = lines.chain(delayed.map(|(prefix, count)| (prefix, count)));
+        for (prefix, count) in counts {
+            let value = LineCounts::value(count)?;
+            let value = (count.live > 0).then_some(&value[..]);
+            redo.push(Tree::Counts, prefix, value)?;
         }
         Ok(())
     }

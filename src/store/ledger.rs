@@ -102,7 +102,7 @@ impl Ledger {
         self.header.next_seq += 1;
         self.header.totals.submitted += 1;
         self.add_hash(task.hash());
-        self.counts.add(&task.queue, &task.current_state, 1);
+        self.count(task);
         Ok(())
     }
 
@@ -110,9 +110,10 @@ impl Ledger {
         check_same(before, after)?;
         self.subtract_hash(before.hash());
         self.add_hash(after.hash());
-        if before.current_state != after.current_state {
+        let moved = before.current_state != after.current_state;
+        if moved || before.is_delayed != after.is_delayed {
             self.uncount(before)?;
-            self.counts.add(&after.queue, &after.current_state, 1);
+            self.count(after);
         }
         Ok(())
     }
@@ -127,8 +128,18 @@ impl Ledger {
         self.uncount(before)
     }
 
+    fn count(&mut self, task: &Task) {
+        self.counts.add(&task.queue, &task.current_state, 1);
+        if task.is_delayed {
+            let (queue, state) = (&task.queue, &task.current_state);
+            self.counts.add_delayed(queue, state, 1);
+        }
+    }
+
     fn uncount(&mut self, task: &Task) -> Result<()> {
-        if self.counts.subtract(&task.queue, &task.current_state) {
+        let (queue, state) = (&task.queue, &task.current_state);
+        let was_delayed = !task.is_delayed || self.counts.subtract_delayed(queue, state);
+        if was_delayed && self.counts.subtract(queue, state) {
             return Ok(());
         }
         Err(damaged(format!(
@@ -148,7 +159,10 @@ impl Ledger {
 
 /// Refuses a change that would turn one task into another.
 fn check_same(before: &Task, after: &Task) -> Result<()> {
-    let same = before.uuid == after.uuid && before.seq == after.seq && before.queue == after.queue;
+    let same = before.uuid == after.uuid
+        && before.seq == after.seq
+        && before.queue == after.queue
+        && before.unique_key() == after.unique_key();
     if same {
         return Ok(());
     }

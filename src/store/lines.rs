@@ -1,4 +1,4 @@
-//! The ready index: one ordered line of tasks for each queue and state.
+//! The ready index: one ordered line of claimable tasks for each queue and state.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::counts::Counts;
+use super::counts::{Counts, LineCount};
 use super::disk::Disk;
 use super::keys::ready;
 use super::layered::{Base, Layered};
@@ -30,8 +30,8 @@ pub struct Lines {
 pub struct FrozenLine {
     /// What its keys begin with; also the key of its count.
     pub prefix: Vec<u8>,
-    /// How many tasks stand in it.
-    pub count: u64,
+    /// How many live tasks there are in its queue and state.
+    pub count: LineCount,
     /// The changes.
     pub overlay: Arc<Overlay<Place, Uuid>>,
 }
@@ -93,7 +93,7 @@ impl Lines {
                 }
                 frozen.push(FrozenLine {
                     prefix: ready::prefix(queue, state),
-                    count: counts.of(queue, state),
+                    count: counts.line(queue, state),
                     overlay: line.freeze(),
                 });
             }

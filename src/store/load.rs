@@ -9,10 +9,12 @@ use uuid::Uuid;
 use super::counts::Counts;
 use super::disk::Disk;
 use super::durable::Record;
-use super::keys::{Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, ready};
+use super::keys::{
+    Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, Unique, ready,
+};
 use super::pace::{Pace, Report};
 use super::packed::Packed;
-use super::record::{Deadline, Name, Place, Task};
+use super::record::{Deadline, Name, Place, Ripening, Task};
 use super::redo;
 use super::snapshot::read_snapshot;
 use super::state::{HELD_ARCHIVED, HELD_LIVE};
@@ -30,6 +32,7 @@ pub struct Loader<'a> {
     /// Index entries that are not written yet: they are sorted before they are packed.
     lines: BTreeMap<Vec<u8>, BTreeMap<Place, Uuid>>,
     deadlines: BTreeMap<Deadline, Uuid>,
+    delayed: BTreeMap<Ripening, Uuid>,
     index_entries: usize,
     counts: Counts,
     hash: u64,
@@ -45,6 +48,7 @@ impl<'a> Loader<'a> {
             bytes: 0,
             lines: BTreeMap::new(),
             deadlines: BTreeMap::new(),
+            delayed: BTreeMap::new(),
             index_entries: 0,
             counts: Counts::default(),
             hash: 0,
@@ -70,8 +74,9 @@ impl<'a> Loader<'a> {
         }
         let counts = std::mem::take(&mut self.counts);
         for (queue, states) in counts.queues() {
-            for (state, count) in &states.states {
-                self.put::<LineCounts>(&(queue.clone(), state.clone()), count)?;
+            for state in states.states.keys() {
+                let count = counts.line(queue, state);
+                self.put::<LineCounts>(&(queue.clone(), state.clone()), &count)?;
             }
         }
         let held_bytes = self.held;
@@ -94,11 +99,20 @@ impl<'a> Loader<'a> {
 
     fn add_live(&mut self, task: &Arc<Task>) -> Result<()> {
         self.hash = self.hash.wrapping_add(task.hash());
-        self.held += HELD_LIVE + task.payload.len() as u64;
+        self.held += HELD_LIVE + task.loose_bytes() as u64;
         let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
         self.counts.add(queue, state, 1);
-        let line = self.lines.entry(ready::prefix(queue, state)).or_default();
-        line.insert(task.place(), task.uuid);
+        if let Some(ripening) = task.ripening() {
+            self.counts.add_delayed(queue, state, 1);
+            self.delayed.insert(ripening, task.uuid);
+        } else {
+            let line = self.lines.entry(ready::prefix(queue, state)).or_default();
+            line.insert(task.place(), task.uuid);
+        }
+        if let Some(key) = task.unique_key() {
+            let key = (queue.clone(), key.clone());
+            self.put::<Unique>(&key, &task.uuid)?;
+        }
         if let Some(deadline) = task.deadline() {
             self.deadlines.insert(deadline, task.uuid);
         }
@@ -115,7 +129,9 @@ impl<'a> Loader<'a> {
             Packed::line(self.disk, prefix).apply(puts(line))?;
         }
         let deadlines = std::mem::take(&mut self.deadlines);
-        Packed::all(self.disk).apply(puts(deadlines))
+        Packed::all(self.disk).apply(puts(deadlines))?;
+        let delayed = std::mem::take(&mut self.delayed);
+        Packed::all(self.disk).apply(puts(delayed))
     }
 
     fn put<S: Keyspace>(&mut self, key: &S::Key, value: &S::Value) -> Result<()> {

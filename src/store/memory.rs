@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::counts::Counts;
 use super::ledger::Ledger;
-use super::record::{Bucket, Deadline, Header, Name, Place, Position, Task};
+use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
 use super::view::Result;
 use super::{Change, Changes, StoreError, View};
 
@@ -21,6 +21,9 @@ pub struct MemoryStore {
     /// By queue, then by state. No map in it is empty.
     ready: BTreeMap<Name, BTreeMap<Name, Ready>>,
     deadlines: BTreeMap<Deadline, Uuid>,
+    delayed: BTreeMap<Ripening, Uuid>,
+    /// By queue and unique key.
+    unique: BTreeMap<(Name, Name), Uuid>,
     archive: BTreeMap<Uuid, Arc<Task>>,
     buckets: BTreeMap<u64, Bucket>,
     ledger: Ledger,
@@ -57,7 +60,13 @@ impl MemoryStore {
         if self.live.insert(task.uuid, task.clone()).is_some() {
             return Err(damaged("tasks", task, "exists already"));
         }
-        self.insert_ready(task)?;
+        if let Some(key) = task.unique_key() {
+            let key = (task.queue.clone(), key.clone());
+            if self.unique.insert(key, task.uuid).is_some() {
+                return Err(damaged("unique keys", task, "has the key of another one"));
+            }
+        }
+        self.insert_waiting(task)?;
         self.insert_deadline(task)
     }
 
@@ -66,8 +75,8 @@ impl MemoryStore {
             Some(row) if is_same(row, before) => *row = after.clone(),
             _ => return Err(damaged("tasks", before, "is not the row to be replaced")),
         }
-        self.remove_ready(before)?;
-        self.insert_ready(after)?;
+        self.remove_waiting(before)?;
+        self.insert_waiting(after)?;
         if before.deadline() == after.deadline() {
             return Ok(());
         }
@@ -80,7 +89,13 @@ impl MemoryStore {
             Some(row) if is_same(&row, before) => {}
             _ => return Err(damaged("tasks", before, "is not the row to be archived")),
         }
-        self.remove_ready(before)?;
+        if let Some(key) = before.unique_key() {
+            let key = (before.queue.clone(), key.clone());
+            if self.unique.remove(&key) != Some(before.uuid) {
+                return Err(damaged("unique keys", before, "does not hold its key"));
+            }
+        }
+        self.remove_waiting(before)?;
         self.remove_deadline(before)?;
         if self.archive.insert(after.uuid, after.clone()).is_some() {
             return Err(damaged("archive", after, "is archived already"));
@@ -100,6 +115,27 @@ impl MemoryStore {
             }
         }
         Ok(())
+    }
+
+    /// Puts a task where it waits: among the delayed ones or in its line.
+    fn insert_waiting(&mut self, task: &Arc<Task>) -> Result<()> {
+        let Some(ripening) = task.ripening() else {
+            return self.insert_ready(task);
+        };
+        match self.delayed.insert(ripening, task.uuid) {
+            None => Ok(()),
+            Some(_) => Err(damaged("delayed", task, "stands where another one stands")),
+        }
+    }
+
+    fn remove_waiting(&mut self, task: &Arc<Task>) -> Result<()> {
+        let Some(ripening) = task.ripening() else {
+            return self.remove_ready(task);
+        };
+        match self.delayed.remove(&ripening) {
+            Some(_) => Ok(()),
+            None => Err(damaged("delayed", task, "is missing")),
+        }
     }
 
     fn insert_ready(&mut self, task: &Arc<Task>) -> Result<()> {
@@ -180,6 +216,16 @@ impl View for MemoryStore {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let next = self.deadlines.range((from, Bound::Unbounded)).next();
         Ok(next.map(|(deadline, uuid)| (*deadline, *uuid)))
+    }
+
+    fn next_delayed(&self, after: Option<Ripening>) -> Result<Option<(Ripening, Uuid)>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.delayed.range((from, Bound::Unbounded)).next();
+        Ok(next.map(|(ripening, uuid)| (*ripening, *uuid)))
+    }
+
+    fn unique(&self, queue: &str, key: &str) -> Result<Option<Uuid>> {
+        Ok(self.unique.get(&(queue.into(), key.into())).copied())
     }
 
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {

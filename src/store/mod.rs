@@ -10,6 +10,7 @@ mod blocks;
 mod check;
 mod checkpoint;
 pub mod counts;
+mod delayed;
 pub mod directory;
 mod disk;
 pub mod durable;

@@ -1,12 +1,13 @@
 //! The rows that the store keeps.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-/// A queue, state or worker: shared, since a task passes its names on unchanged.
+/// A queue, state, worker or unique key: shared, since a task passes its names on unchanged.
 pub type Name = Arc<str>;
 
 const NS_PER_S: i64 = 1_000_000_000;
@@ -30,7 +31,7 @@ pub struct Task {
     pub submit_time_ns: i64,
     /// Nanoseconds since 1970, never decreasing.
     pub update_time_ns: i64,
-    /// Seconds after `update_time_ns`; 0 means none.
+    /// Seconds after `update_time_ns`, or after `not_before_ns` where that is later; 0 means none.
     pub timeout_s: i64,
     /// The higher, the earlier it is claimed.
     pub priority: i64,
@@ -44,6 +45,36 @@ pub struct Task {
     pub claim_timeout_s: i64,
     /// Identifies the submit request of a client-chosen uuid; 0 where the server chose it.
     pub request_digest: u128,
+    /// Not claimable earlier, nanoseconds since 1970; 0 means at once.
+    pub not_before_ns: i64,
+    /// Times out to the state `dead` once it was claimed so often; 0 means never.
+    pub max_attempts: i64,
+    /// Stands among the delayed tasks and not in its line: nobody can claim it yet.
+    pub is_delayed: bool,
+    /// What few tasks have; none if there is nothing in it.
+    pub extras: Option<Arc<Extras>>,
+}
+
+/// Fields that few tasks have: apart, so that all others stay small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// At most one live task per queue has it; empty means none.
+    pub unique_key: Name,
+    /// The client's own words.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Extras {
+    /// Extras to be shared; none if there is nothing in them.
+    pub fn shared(unique_key: &str, metadata: BTreeMap<String, String>) -> Option<Arc<Self>> {
+        if unique_key.is_empty() && metadata.is_empty() {
+            return None;
+        }
+        Some(Arc::new(Self {
+            unique_key: unique_key.into(),
+            metadata,
+        }))
+    }
 }
 
 impl Task {
@@ -57,22 +88,59 @@ impl Task {
     }
 
     /// When its timeout passes; none where no timeout runs or the sum overflows.
+    ///
+    /// Becoming claimable does not move it: it starts at `not_before_ns` already while the task is delayed.
     pub fn deadline(&self) -> Option<Deadline> {
         if self.timeout_s <= 0 {
             return None;
         }
         let timeout_ns = self.timeout_s.checked_mul(NS_PER_S)?;
-        let at_ns = self.update_time_ns.checked_add(timeout_ns)?;
+        let starts_ns = self.update_time_ns.max(self.not_before_ns);
+        let at_ns = starts_ns.checked_add(timeout_ns)?;
         Some(Deadline {
             at_ns,
             seq: self.seq,
         })
     }
 
+    /// Where the task stands among the delayed ones; none if it is not delayed.
+    pub fn ripening(&self) -> Option<Ripening> {
+        self.is_delayed.then_some(Ripening {
+            at_ns: self.not_before_ns,
+            seq: self.seq,
+        })
+    }
+
+    /// Its key among the live tasks of its queue; none if it has none.
+    pub fn unique_key(&self) -> Option<&Name> {
+        let extras = self.extras.as_ref()?;
+        (!extras.unique_key.is_empty()).then_some(&extras.unique_key)
+    }
+
+    /// The bytes of what may be large: payload, metadata and unique key.
+    pub fn loose_bytes(&self) -> usize {
+        let extras = self.extras.as_ref().map_or(0, |extras| {
+            let metadata = extras.metadata.iter();
+            let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
+            extras.unique_key.len() + metadata
+        });
+        self.payload.len() + extras
+    }
+
+    /// Whether it has a field that rows of the first version don't know.
+    pub fn has_later_fields(&self) -> bool {
+        let is_plain = self.not_before_ns == 0
+            && self.max_attempts == 0
+            && !self.is_delayed
+            && self.extras.is_none();
+        !is_plain
+    }
+
     /// This row's share of the state hash (XXH3 over all fields).
     ///
     /// The same on every machine and in every version: fields are hashed in a
     /// fixed order, numbers as little-endian bytes, names with their length.
+    /// Fields of a later version follow, if any of them is set.
     pub fn hash(&self) -> u64 {
         let mut hasher = Xxh3::new();
         hasher.update(self.uuid.as_bytes());
@@ -100,7 +168,32 @@ impl Task {
             hasher.update(&(name.len() as u32).to_le_bytes());
             hasher.update(name.as_bytes());
         }
+        if self.has_later_fields() {
+            self.hash_later_fields(&mut hasher);
+        }
         hasher.digest()
+    }
+
+    fn hash_later_fields(&self, hasher: &mut Xxh3) {
+        let numbers = [
+            self.not_before_ns,
+            self.max_attempts,
+            i64::from(self.is_delayed),
+        ];
+        for number in numbers {
+            hasher.update(&number.to_le_bytes());
+        }
+        let mut text = |text: &str| {
+            hasher.update(&(text.len() as u32).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        if let Some(extras) = &self.extras {
+            text(&extras.unique_key);
+            for (key, value) in &extras.metadata {
+                text(key);
+                text(value);
+            }
+        }
     }
 }
 
@@ -118,6 +211,15 @@ pub struct Place {
 /// The order in which tasks time out. Due when `at_ns` lies before the clean-up's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline {
+    /// Nanoseconds since 1970.
+    pub at_ns: i64,
+    /// The order of arrival.
+    pub seq: u64,
+}
+
+/// The order in which delayed tasks become claimable. Due when `at_ns` is not after the replicated clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ripening {
     /// Nanoseconds since 1970.
     pub at_ns: i64,
     /// The order of arrival.
@@ -172,4 +274,30 @@ pub struct Header {
     pub totals: Totals,
     /// The wrapping sum of the hashes of all rows, live and archived.
     pub state_hash: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{full_task, task};
+
+    /// Old logs and snapshots come to the hash that they came to before.
+    #[test]
+    fn the_hash_stays_what_it_was() {
+        assert_eq!(task(7).hash(), 323_989_396_387_551_684);
+        assert_eq!(full_task(7).hash(), 8_159_577_869_162_044_932);
+    }
+
+    #[test]
+    fn the_timeout_starts_at_not_before() {
+        let at = |task: &Task| task.deadline().map(|deadline| deadline.at_ns);
+        let mut task = task(7);
+        task.update_time_ns = 5;
+        task.not_before_ns = 7;
+        assert_eq!(at(&task), Some(7 + 60 * NS_PER_S));
+        task.update_time_ns = 9;
+        assert_eq!(at(&task), Some(9 + 60 * NS_PER_S));
+        task.not_before_ns = i64::MAX;
+        assert_eq!(at(&task), None);
+    }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
 use super::frozen::Frozen;
-use super::keys::{Archive, Buckets, Live, StoredHeader};
+use super::keys::{Archive, Buckets, Live, StoredHeader, Unique};
 use super::layered::Layered;
 use super::lines::Lines;
 use super::packed::Packed;
-use super::record::{Bucket, Deadline, Header, Task};
+use super::record::{Bucket, Deadline, Header, Name, Ripening, Task};
 use super::view::Result;
 use super::{Ledger, StoreError, View, counts::Counts};
 
@@ -31,12 +32,16 @@ pub struct State {
     pub(super) live: Layered<Uuid, Arc<Task>>,
     pub(super) lines: Lines,
     pub(super) deadlines: Layered<Deadline, Uuid>,
+    pub(super) delayed: Delayed,
+    /// By queue and unique key.
+    pub(super) unique: Layered<(Name, Name), Uuid>,
     pub(super) archive: Layered<Uuid, Arc<Task>>,
     pub(super) buckets: Layered<u64, Bucket>,
     disk: Option<Arc<Disk>>,
     /// The row that was last read from the base: most changes name it.
     pub(super) last_read: RefCell<Option<Arc<Task>>>,
-    pub(super) payload_bytes: usize,
+    /// What the rows of the active overlays hold besides fixed fields.
+    pub(super) loose_bytes: usize,
     pub(super) held_bytes: u64,
     pub(super) in_entry: bool,
     /// The header that is in the checkpoint, or on its way there.
@@ -56,11 +61,13 @@ impl State {
             live: Layered::default(),
             lines: Lines::default(),
             deadlines: Layered::default(),
+            delayed: Delayed::default(),
+            unique: Layered::default(),
             archive: Layered::default(),
             buckets: Layered::default(),
             disk: Some(disk),
             last_read: RefCell::default(),
-            payload_bytes: 0,
+            loose_bytes: 0,
             held_bytes,
             in_entry: false,
             frozen_header: header,
@@ -72,12 +79,15 @@ impl State {
 
     /// About how much memory the changes since the last freeze take.
     pub fn active_bytes(&self) -> usize {
-        let index = self.lines.active_keys() + self.deadlines.active().len();
+        let index = self.lines.active_keys()
+            + self.deadlines.active().len()
+            + self.delayed.active_keys()
+            + self.unique.active().len();
         let gone = self.live.active().len() - self.live.active().put_count();
         self.live.active().put_count() * LIVE_BYTES
             + self.archive.active().len() * ARCHIVED_BYTES
             + (index + gone) * INDEX_BYTES
-            + self.payload_bytes
+            + self.loose_bytes
     }
 
     /// How many tasks changed since the last freeze.
@@ -104,7 +114,7 @@ impl State {
         self.frozen = true;
         self.frozen_header = self.header().clone();
         self.dirty_since = None;
-        self.payload_bytes = 0;
+        self.loose_bytes = 0;
         Frozen {
             epoch: self.epoch,
             header: StoredHeader {
@@ -114,6 +124,8 @@ impl State {
             live: self.live.freeze(),
             lines: self.lines.freeze(self.ledger.counts()),
             deadlines: self.deadlines.freeze(),
+            delayed: self.delayed.freeze(self.ledger.counts()),
+            unique: self.unique.freeze(),
             archive: self.archive.freeze(),
             buckets: self.buckets.freeze(),
         }
@@ -126,6 +138,8 @@ impl State {
         self.live.finish();
         self.lines.finish();
         self.deadlines.finish();
+        self.delayed.finish();
+        self.unique.finish();
         self.archive.finish();
         self.buckets.finish();
     }
@@ -163,7 +177,7 @@ impl View for State {
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
-        if self.ledger.counts().of(queue, state) == 0 {
+        if self.claimable(queue, state) == 0 {
             return Ok(None);
         }
         let missing = || {
@@ -180,6 +194,15 @@ impl View for State {
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {
         self.deadlines
             .next(after.as_ref(), &Packed::all(self.disk()?))
+    }
+
+    fn next_delayed(&self, after: Option<Ripening>) -> Result<Option<(Ripening, Uuid)>> {
+        self.delayed.next(after.as_ref(), self.disk()?)
+    }
+
+    fn unique(&self, queue: &str, key: &str) -> Result<Option<Uuid>> {
+        let key = (queue.into(), key.into());
+        self.unique.get(&key, &Rows::<Unique>::of(self.disk()?))
     }
 
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {

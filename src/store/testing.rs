@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::record::Task;
+use super::record::{Extras, Task};
 
-/// Some task, with no field at its default.
+/// Some task, with no field of the first version at its default.
 pub(crate) fn task(seq: u64) -> Task {
     Task {
         uuid: Uuid::from_u128(u128::from(seq) << 64 | 0x7000_0000_0000_0000),
@@ -22,5 +22,22 @@ pub(crate) fn task(seq: u64) -> Task {
         worker: "worker".into(),
         claim_timeout_s: 30,
         request_digest: 1 << 100,
+        not_before_ns: 0,
+        max_attempts: 0,
+        is_delayed: false,
+        extras: None,
+    }
+}
+
+/// The same with no field at its default.
+pub(crate) fn full_task(seq: u64) -> Task {
+    let metadata = [("key", "value"), ("leer", "")];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Task {
+        not_before_ns: 1_800_000_000_000_000_000,
+        max_attempts: 5,
+        is_delayed: true,
+        extras: Extras::shared("unique", metadata.into()),
+        ..task(seq)
     }
 }

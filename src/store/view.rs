@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::counts::Counts;
-use super::record::{Bucket, Deadline, Header, Task};
+use super::record::{Bucket, Deadline, Header, Ripening, Task};
 
 /// Answers of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -23,17 +23,28 @@ pub trait View {
     /// The archived task of that uuid, without its payload.
     fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>>;
 
-    /// The live task that stands first in that queue and state.
+    /// The live task that can be claimed first in that queue and state.
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>>;
 
     /// The live task whose deadline comes next after `after`, or the first one.
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>>;
+
+    /// The delayed task that becomes claimable next after `after`, or the first one.
+    fn next_delayed(&self, after: Option<Ripening>) -> Result<Option<(Ripening, Uuid)>>;
+
+    /// The live task of that queue that holds that unique key.
+    fn unique(&self, queue: &str, key: &str) -> Result<Option<Uuid>>;
 
     /// The oldest bucket of the archive that comes after the log index `after`.
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>>;
 
     /// Live tasks by queue and state.
     fn counts(&self) -> &Counts;
+
+    /// How many tasks of that queue and state can be claimed now: the live ones but for the delayed.
+    fn claimable(&self, queue: &str, state: &str) -> u64 {
+        self.counts().claimable(queue, state)
+    }
 
     /// Clock, next sequence number, totals, hash and position.
     fn header(&self) -> &Header;
@@ -44,7 +55,7 @@ pub trait View {
 pub enum Change {
     /// A new live task. Its `seq` is the header's `next_seq`, which goes up by one.
     Submit(Arc<Task>),
-    /// A live task got new fields: a claim or an update.
+    /// A live task got new fields: a claim, an update, or it became claimable.
     Replace {
         /// The row as the view gave it.
         before: Arc<Task>,

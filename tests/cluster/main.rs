@@ -20,6 +20,7 @@ mod wire;
 mod any_node;
 mod away;
 mod bootstrap;
+mod delayed;
 mod failures;
 mod faults;
 mod gaps;

@@ -251,42 +251,6 @@ async fn calls_that_come_later_are_refused() {
 async fn fields_that_come_later_are_refused_and_not_ignored() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    let metadata = [("key".to_owned(), "value".to_owned())].into();
-    let submits = [
-        (
-            "not_before",
-            SubmitTaskRequest {
-                not_before: 1,
-                ..submit("q")
-            },
-        ),
-        (
-            "unique_key",
-            SubmitTaskRequest {
-                unique_key: "k".into(),
-                ..submit("q")
-            },
-        ),
-        (
-            "metadata",
-            SubmitTaskRequest {
-                metadata,
-                ..submit("q")
-            },
-        ),
-        (
-            "max_attempts",
-            SubmitTaskRequest {
-                max_attempts: 1,
-                ..submit("q")
-            },
-        ),
-    ];
-    for (field, request) in submits {
-        let status = api.submit(request).await.unwrap_err();
-        assert_eq!(status.code(), Code::Unimplemented, "{field}");
-        assert!(names(&status, &[field]), "{status}");
-    }
     let claims = [
         (
             "wait_ms",

@@ -64,7 +64,7 @@ fn a_uuid_of_another_length_is_refused() {
 
 #[test]
 fn a_missing_target_or_kind_is_refused() {
-    assert_malformed(Command { kind: None });
+    assert_malformed(Command::default());
     assert_malformed(command(Kind::Update(durable::Update::default())));
     assert_malformed(command(Kind::Complete(durable::Complete::default())));
     assert_malformed(command(Kind::Cancel(durable::Cancel::default())));

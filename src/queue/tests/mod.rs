@@ -10,6 +10,7 @@
 mod malformed;
 mod model;
 mod property;
+mod ripening;
 mod script;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,10 @@ fn bytes_of(uuid: Uuid) -> bytes::Bytes {
 }
 
 fn command(kind: Kind) -> Command {
-    Command { kind: Some(kind) }
+    Command {
+        kind: Some(kind),
+        key: None,
+    }
 }
 
 /// A submit with the defaults that the API fills in.
@@ -69,9 +73,40 @@ fn assert_in_step(store: &MemoryStore) {
         kept.insert(queue, states);
     }
     assert_eq!(kept, counted, "counts");
+    assert_delayed_in_step(store);
     assert_eq!(
         store.counts().total(),
         store.live_tasks().count() as u64,
         "total"
     );
+}
+
+/// Delayed tasks stand in no line, and unique keys lead to the live tasks that have them.
+fn assert_delayed_in_step(store: &MemoryStore) {
+    let mut delayed = Vec::new();
+    let mut after = None;
+    while let Some((ripening, uuid)) = store.next_delayed(after).unwrap() {
+        delayed.push(uuid);
+        after = Some(ripening);
+    }
+    let is_delayed = |task: &&std::sync::Arc<crate::store::record::Task>| task.is_delayed;
+    let rows = store.live_tasks().filter(is_delayed);
+    let mut found: Vec<_> = rows.map(|task| (task.not_before_ns, task.seq)).collect();
+    found.sort_unstable();
+    assert_eq!(delayed.len(), found.len(), "delayed");
+    assert_eq!(store.counts().any_delayed(), !found.is_empty());
+    assert_eq!(store.archived_tasks().filter(is_delayed).count(), 0);
+    for task in store.live_tasks() {
+        let (queue, state) = (&task.queue, &task.current_state);
+        let ready = store.ready_tasks(queue, state).count() as u64;
+        assert_eq!(store.claimable(queue, state), ready, "claimable");
+        if let Some(key) = task.unique_key() {
+            assert_eq!(store.unique(queue, key).unwrap(), Some(task.uuid), "{key}");
+        }
+    }
+    for task in store.archived_tasks() {
+        if let Some(key) = task.unique_key() {
+            assert_ne!(store.unique(&task.queue, key).unwrap(), Some(task.uuid));
+        }
+    }
 }

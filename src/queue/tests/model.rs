@@ -3,6 +3,8 @@
 //! Shares no code with the machine but the messages, so that both must be wrong
 //! in the same way to agree.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use crate::proto::durable::{
@@ -27,6 +29,10 @@ pub struct Row {
     pub attempt: i64,
     pub worker: String,
     pub claim_timeout: i64,
+    pub not_before: i64,
+    pub max_attempts: i64,
+    pub unique_key: String,
+    pub metadata: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,11 +47,13 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     Task(Option<Row>),
-    Completed(Option<Row>, Option<Row>),
+    Completed(Option<Row>, Option<Box<Row>>),
     TimedOut(u64, Option<(i64, u64)>),
     Expired(u64, bool),
     Stale(Uuid, i64, String),
     Taken(Uuid),
+    KeyTaken(Uuid, String, Uuid),
+    Ripened(u64, bool),
     Malformed,
 }
 
@@ -79,14 +87,37 @@ impl Model {
             },
             Kind::TimeOut(time_out) => self.time_out(time_out),
             Kind::Expire(expire) => self.expire(expire),
+            // Every entry begins with what is due, and no test has more than fits there.
+            Kind::Ripen(_) => Answer::Ripened(0, false),
+            other => panic!("the model doesn't know {other:?} yet"),
         }
     }
 
-    /// Where the live tasks of a queue and state stand, the first to be claimed first.
+    /// Live tasks of a queue and state.
+    pub fn live(&self, queue: &str, state: &str) -> usize {
+        let entries = self.tasks.iter().filter(|entry| entry.archived.is_none());
+        entries
+            .filter(|entry| entry.row.queue == queue && entry.row.state == state)
+            .count()
+    }
+
+    /// The live tasks that can't be claimed yet, the first to become claimable first.
+    pub fn delayed(&self) -> Vec<(i64, Uuid)> {
+        let entries = self.tasks.iter().filter(|entry| entry.archived.is_none());
+        let mut rows: Vec<&Row> = entries
+            .map(|entry| &entry.row)
+            .filter(|row| row.not_before > self.clock)
+            .collect();
+        rows.sort_by_key(|row| (row.not_before, row.arrival));
+        rows.iter().map(|row| (row.not_before, row.uuid)).collect()
+    }
+
+    /// Where the claimable tasks of a queue and state stand, the first to be claimed first.
     pub fn order(&self, queue: &str, state: &str) -> Vec<usize> {
         let live = |entry: &Entry| entry.archived.is_none();
         let mut found: Vec<usize> = (0..self.tasks.len())
             .filter(|at| live(&self.tasks[*at]))
+            .filter(|at| self.tasks[*at].row.not_before <= self.clock)
             .filter(|at| self.tasks[*at].row.queue == queue && self.tasks[*at].row.state == state)
             .collect();
         found.sort_by(|a, b| {
@@ -102,12 +133,25 @@ impl Model {
         let Ok(uuid) = Uuid::from_slice(&submit.uuid) else {
             return Answer::Malformed;
         };
+        let has_key = |entry: &&Entry| {
+            entry.archived.is_none()
+                && !submit.unique_key.is_empty()
+                && entry.row.queue == submit.queue
+                && entry.row.unique_key == submit.unique_key
+        };
+        let holder = self.tasks.iter().find(has_key).map(|entry| &entry.row);
         let existing = self.tasks.iter().find(|entry| entry.row.uuid == uuid);
         if let Some(existing) = existing {
+            if let Some(holder) = holder.filter(|holder| holder.uuid != uuid) {
+                return Answer::KeyTaken(uuid, submit.unique_key.clone(), holder.uuid);
+            }
             return match existing.request.as_ref() == Some(submit) {
                 true => Answer::Task(Some(existing.row.clone())),
                 false => Answer::Taken(uuid),
             };
+        }
+        if let Some(holder) = holder {
+            return Answer::Task(Some(holder.clone()));
         }
         let row = Row {
             uuid,
@@ -123,6 +167,10 @@ impl Model {
             attempt: 0,
             worker: String::new(),
             claim_timeout: submit.claim_timeout_s.max(0),
+            not_before: submit.not_before_ns.max(0),
+            max_attempts: submit.max_attempts.max(0),
+            unique_key: submit.unique_key.clone(),
+            metadata: submit.metadata.clone(),
         };
         self.submitted += 1;
         self.tasks.push(Entry {
@@ -224,7 +272,7 @@ impl Model {
             return Answer::Completed(Some(row), None);
         };
         match self.submit(next) {
-            Answer::Task(next) => Answer::Completed(Some(row), next),
+            Answer::Task(next) => Answer::Completed(Some(row), next.map(Box::new)),
             refused => {
                 self.tasks[at] = live;
                 self.completed = completed;
@@ -241,7 +289,8 @@ impl Model {
         let mut due = Vec::new();
         for (at, entry) in self.tasks.iter().enumerate() {
             let row = &entry.row;
-            let passes = i128::from(row.updated) + i128::from(row.timeout) * 1_000_000_000;
+            let starts = row.updated.max(row.not_before);
+            let passes = i128::from(starts) + i128::from(row.timeout) * 1_000_000_000;
             let runs = entry.archived.is_none() && row.timeout > 0;
             if runs && passes < i128::from(time_out.at_time_ns) {
                 let deadline = (passes as i64, row.arrival);
@@ -263,6 +312,9 @@ impl Model {
             let row = &mut self.tasks[*at].row;
             if time_out.queue.is_empty() || time_out.queue == row.queue {
                 std::mem::swap(&mut row.state, &mut row.target);
+                if row.max_attempts > 0 && row.attempt >= row.max_attempts {
+                    row.target = std::mem::replace(&mut row.state, "dead".into());
+                }
                 row.timeout = 0;
                 row.updated = self.clock;
                 tasks += 1;
@@ -313,6 +365,12 @@ impl From<&record::Task> for Row {
             attempt: task.attempt,
             worker: task.worker.to_string(),
             claim_timeout: task.claim_timeout_s,
+            not_before: task.not_before_ns,
+            max_attempts: task.max_attempts,
+            unique_key: task
+                .unique_key()
+                .map_or_else(String::new, |key| key.to_string()),
+            metadata: task.extras.as_deref().cloned().unwrap_or_default().metadata,
         }
     }
 }
@@ -322,17 +380,25 @@ impl From<&Outcome> for Answer {
         let row = |row: &Option<crate::queue::Row>| row.as_deref().map(Row::from);
         match outcome {
             Outcome::Task(task) => Answer::Task(row(task)),
-            Outcome::Completed { task, next_task } => Answer::Completed(row(task), row(next_task)),
+            Outcome::Completed { task, next_task } => {
+                Answer::Completed(row(task), row(next_task).map(Box::new))
+            }
             Outcome::TimedOut { tasks, resume } => {
                 Answer::TimedOut(*tasks, resume.map(|resume| (resume.at_ns, resume.seq)))
             }
             Outcome::Expired { tasks, more } => Answer::Expired(*tasks, *more),
+            Outcome::Ripened { tasks, more } => Answer::Ripened(*tasks, *more),
             Outcome::Refused(Refusal::StaleAttempt {
                 uuid,
                 attempt,
                 worker,
             }) => Answer::Stale(*uuid, *attempt, worker.to_string()),
             Outcome::Refused(Refusal::UuidTaken { uuid }) => Answer::Taken(*uuid),
+            Outcome::Refused(Refusal::KeyTaken {
+                uuid,
+                unique_key,
+                holder,
+            }) => Answer::KeyTaken(*uuid, unique_key.to_string(), *holder),
             Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
         }
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::model::{Answer, Model, Row};
 use super::{assert_in_step, bytes_of, command, uuid_of};
 use crate::proto::durable::{
-    Cancel, Claim, Complete, Deadline, Expire, Group, Submit, Target, TimeOut, Update,
+    Cancel, Claim, Complete, Deadline, Expire, Group, Ripen, Submit, Target, TimeOut, Update,
     command::Kind,
 };
 use crate::queue::apply;
@@ -15,7 +15,7 @@ use crate::store::{MemoryStore, View};
 
 const NS_PER_S: i64 = 1_000_000_000;
 const QUEUES: [&str; 2] = ["q", "r"];
-const STATES: [&str; 3] = ["a", "b", "c"];
+const STATES: [&str; 4] = ["a", "b", "c", "dead"];
 
 /// One act, before it is known which tasks there are to act on.
 #[derive(Clone, Debug)]
@@ -35,12 +35,15 @@ enum Act {
         age_s: i64,
         limit: u32,
     },
+    Ripen,
 }
 
 /// A submit; `client` picks one of a few uuids, so that they meet again.
 #[derive(Clone, Debug)]
 struct Draft {
     client: Option<u8>,
+    /// How long it is delayed, in seconds from now.
+    delay_s: Option<i64>,
     submit: Submit,
 }
 
@@ -80,7 +83,16 @@ fn draft() -> impl Strategy<Value = Draft> {
         -1..2i64,
         prop_oneof![4 => Just(0i64), 1 => 1..4i64],
     );
-    (client, names, numbers, payload()).prop_map(|(client, names, numbers, payload)| {
+    let later = (
+        prop::option::weighted(0.3, -2..8i64),
+        prop_oneof![3 => Just(0i64), 1 => 1..3i64, 1 => Just(-1i64)],
+        prop::sample::select(vec!["", "", "k", "l"]),
+        prop::sample::select(vec!["", "", "word"]),
+    );
+    let fields = (client, names, numbers, payload(), later);
+    fields.prop_map(|(client, names, numbers, payload, later)| {
+        let metadata = [("key".to_owned(), later.3.to_owned())];
+        let metadata = metadata.into_iter().filter(|(_, value)| !value.is_empty());
         let mut submit = Submit {
             client_uuid: client.is_some(),
             queue: names.0,
@@ -90,6 +102,9 @@ fn draft() -> impl Strategy<Value = Draft> {
             priority: numbers.1,
             claim_timeout_s: numbers.2,
             payload,
+            max_attempts: later.1,
+            unique_key: later.2.into(),
+            metadata: metadata.collect(),
             ..Submit::default()
         };
         if client.is_some() {
@@ -99,8 +114,13 @@ fn draft() -> impl Strategy<Value = Draft> {
             submit.claim_timeout_s = 0;
             submit.timeout_s = submit.timeout_s.clamp(0, 1);
             submit.priority = 0;
+            submit.max_attempts = 0;
         }
-        Draft { client, submit }
+        Draft {
+            client,
+            delay_s: later.0.filter(|_| client.is_none()),
+            submit,
+        }
     })
 }
 
@@ -117,6 +137,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             override_current_state: overrides.0,
             override_auto_target_state: overrides.1,
             worker: worker.into(),
+            ..Claim::default()
         },
     )
 }
@@ -159,6 +180,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (aim(), prop::option::weighted(0.3, draft())).prop_map(|(aim, next)| Act::Complete(aim, next)),
         1 => aim().prop_map(Act::Cancel),
         2 => clean_up.prop_map(|(at_s, queue, resume, limit)| Act::TimeOut { at_s, queue, resume, limit }),
+        1 => Just(Act::Ripen),
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
     ]
 }
@@ -179,7 +201,7 @@ struct Resolver {
 impl Resolver {
     fn resolve(&mut self, model: &Model, act: Act) -> Kind {
         match act {
-            Act::Submit(draft) => Kind::Submit(self.submit(draft)),
+            Act::Submit(draft) => Kind::Submit(self.submit(model, draft)),
             Act::Claim(claim) => Kind::Claim(claim),
             Act::Update(aim, update) => {
                 let target = Some(target(model, aim));
@@ -187,7 +209,7 @@ impl Resolver {
             }
             Act::Complete(aim, next) => Kind::Complete(Complete {
                 target: Some(target(model, aim)),
-                next_task: next.map(|next| self.submit(next)),
+                next_task: next.map(|next| self.submit(model, next)),
             }),
             Act::Cancel(aim) => {
                 let target = Some(target(model, aim));
@@ -203,15 +225,17 @@ impl Resolver {
                 queue,
                 after: self.resume.filter(|_| resume),
                 limit,
+                already: 0,
             }),
             Act::Expire { age_s, limit } => {
                 let before_ns = model.clock - age_s * NS_PER_S;
                 Kind::Expire(Expire { before_ns, limit })
             }
+            Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
         }
     }
 
-    fn submit(&mut self, draft: Draft) -> Submit {
+    fn submit(&mut self, model: &Model, draft: Draft) -> Submit {
         let name = match draft.client {
             Some(client) => format!("client {client}"),
             None => {
@@ -220,8 +244,12 @@ impl Resolver {
             }
         };
         let uuid = bytes_of(uuid_of(&name));
+        let not_before_ns = draft
+            .delay_s
+            .map_or(0, |delay_s| model.clock + delay_s * NS_PER_S);
         Submit {
             uuid,
+            not_before_ns,
             ..draft.submit
         }
     }
@@ -261,9 +289,18 @@ fn assert_same_state(store: &MemoryStore, model: &Model) {
             let tasks = store.ready_tasks(queue, state);
             let found: Vec<Row> = tasks.map(|task| Row::from(&**task)).collect();
             assert_eq!(found, expected, "order of {queue} {state}");
-            assert_eq!(store.counts().of(queue, state), expected.len() as u64);
+            assert_eq!(store.claimable(queue, state), expected.len() as u64);
+            let live = model.live(queue, state) as u64;
+            assert_eq!(store.counts().of(queue, state), live);
         }
     }
+    let mut delayed = Vec::new();
+    let mut after = None;
+    while let Some((ripening, uuid)) = store.next_delayed(after).unwrap() {
+        delayed.push((ripening.at_ns, uuid));
+        after = Some(ripening);
+    }
+    assert_eq!(delayed, model.delayed(), "delayed");
     let mut expected: Vec<Row> = Vec::new();
     for entry in model.tasks.iter().filter(|entry| entry.archived.is_some()) {
         expected.push(entry.row.clone());

@@ -46,11 +46,15 @@ scripts!(
     counts,
     entries,
     expire,
+    max_attempts,
+    metadata,
     next_task,
+    not_before,
     order,
     timeout,
     timeout_extremes,
     timeout_steps,
+    unique_key,
     update,
 );
 
@@ -144,6 +148,24 @@ impl Script {
                 let names: Vec<String> = tasks.map(|task| name_of(task.uuid)).collect();
                 output.push_str(&names.join(" "));
             }
+            "delayed" => {
+                let mut after = None;
+                while let Some((ripening, uuid)) = self.store.next_delayed(after)? {
+                    let at = print_time(ripening.at_ns);
+                    writeln!(output, "{} at {at}", name_of(uuid))?;
+                    after = Some(ripening);
+                }
+            }
+            "claimable" => {
+                let queue = args.take_key("queue").unwrap_or("default");
+                let state = args.take_key("state").unwrap_or("submitted");
+                write!(output, "{}", self.store.claimable(queue, state))?;
+            }
+            "holder" => {
+                let queue = args.take_key("queue").unwrap_or("default");
+                let holder = self.store.unique(queue, args.next_pos().ok_or("no key")?)?;
+                output = holder.map_or_else(|| "nobody".to_owned(), name_of);
+            }
             "counts" => {
                 for (queue, counts) in self.store.counts().queues() {
                     write!(output, "{queue}: {}", counts.total)?;
@@ -184,6 +206,7 @@ impl Script {
                 override_current_state: args.take_key("to").unwrap_or_default().into(),
                 override_auto_target_state: args.take_key("auto").unwrap_or_default().into(),
                 worker: args.take_key("worker").unwrap_or_default().into(),
+                ..Default::default()
             }),
             "update" => Kind::Update(durable::Update {
                 target: Some(self.read_target(args)?),
@@ -209,9 +232,13 @@ impl Script {
                 queue: args.take_key("queue").unwrap_or_default().into(),
                 after: args.take_key("after").map(read_deadline).transpose()?,
                 limit: read_number(args, "limit")?.try_into()?,
+                already: 0,
             }),
             "expire" => Kind::Expire(durable::Expire {
                 before_ns: read_time(args.take_key("before").ok_or("no time")?)?,
+                limit: read_number(args, "limit")?.try_into()?,
+            }),
+            "ripen" => Kind::Ripen(durable::Ripen {
                 limit: read_number(args, "limit")?.try_into()?,
             }),
             name => return Err(format!("no such command: {name}").into()),
@@ -242,6 +269,13 @@ fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submi
     submit.claim_timeout_s = read_number(args, "claim_timeout")?;
     submit.priority = read_number(args, "priority")?;
     submit.payload = read_payload(args);
+    submit.max_attempts = read_number(args, "max_attempts")?;
+    submit.not_before_ns = args.take_key("not_before").map_or(Ok(0), read_time)?;
+    submit.unique_key = args.take_key("unique").unwrap_or_default().into();
+    for entry in args.take_key("meta").unwrap_or_default().split_whitespace() {
+        let (key, value) = entry.split_once('=').ok_or("no value")?;
+        submit.metadata.insert(key.into(), value.into());
+    }
     for (key, field) in [
         ("queue", &mut submit.queue),
         ("state", &mut submit.current_state),
@@ -310,12 +344,27 @@ fn print_task(task: &Task) -> Result<String> {
         ("timeout", task.timeout_s),
         ("claim_timeout", task.claim_timeout_s),
         ("attempt", task.attempt),
+        ("max_attempts", task.max_attempts),
     ];
     for (name, number) in numbers.iter().filter(|number| number.1 != 0) {
         write!(out, " {name}={number}")?;
     }
     if !task.worker.is_empty() {
         write!(out, " worker={}", task.worker)?;
+    }
+    if task.not_before_ns != 0 {
+        write!(out, " not_before={}", print_time(task.not_before_ns))?;
+    }
+    if task.is_delayed {
+        out.push_str(" delayed");
+    }
+    if let Some(extras) = &task.extras {
+        if !extras.unique_key.is_empty() {
+            write!(out, " unique={}", extras.unique_key)?;
+        }
+        for (key, value) in &extras.metadata {
+            write!(out, " {key}={value}")?;
+        }
     }
     if !task.payload.is_empty() {
         write!(out, " payload={}", String::from_utf8_lossy(&task.payload))?;
@@ -356,6 +405,12 @@ fn print_outcome(outcome: &Outcome) -> Result<String> {
                 if *more { ", there are more" } else { "" }
             )
         }
+        Outcome::Ripened { tasks, more } => {
+            format!(
+                "{tasks} became claimable{}",
+                if *more { ", more are due" } else { "" }
+            )
+        }
         Outcome::Refused(refusal) => print_refusal(refusal),
     })
 }
@@ -374,6 +429,15 @@ fn print_refusal(refusal: &Refusal) -> String {
             )
         }
         Refusal::UuidTaken { uuid } => format!("refused: {} is taken", name_of(*uuid)),
+        Refusal::KeyTaken {
+            uuid,
+            unique_key,
+            holder,
+        } => format!(
+            "refused: {} is not {}, which has {unique_key}",
+            name_of(*uuid),
+            name_of(*holder)
+        ),
         Refusal::Malformed { reason } => format!("refused: {reason}"),
     }
 }

@@ -322,6 +322,16 @@ impl PeerService for PeerServer {
         ))))
     }
 
+    type WaitStream = Answers<peer::WaitWake>;
+
+    async fn wait(
+        &self,
+        request: Request<Streaming<peer::WaitRequest>>,
+    ) -> Result<Response<Self::WaitStream>, Status> {
+        self.node(&request)?;
+        Err(Status::unimplemented("claims don't wait yet"))
+    }
+
     async fn read_index(
         &self,
         request: Request<peer::ReadIndexRequest>,

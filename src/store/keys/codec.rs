@@ -1,5 +1,6 @@
 //! Values as bytes: a version byte, then bincode.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bincode::Options as _;
@@ -8,18 +9,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::store::StoreError;
-use crate::store::record::Task;
+use crate::store::record::{Extras, Task};
 use crate::store::view::Result;
 
 /// The version of all values. A change of a row's shape is a new one.
 const VERSION: u8 = 1;
+/// Tasks with fields that came later; all others are still written in the first version.
+const LATER_TASK_VERSION: u8 = 2;
 
 /// Encodes a row.
 ///
 /// # Errors
 /// If bincode refuses.
 pub fn encode(row: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes = vec![VERSION];
+    encode_as(VERSION, row)
+}
+
+fn encode_as(version: u8, row: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = vec![version];
     let encoded = bincode::options().serialize_into(&mut bytes, row);
     encoded.map_err(|error| StoreError::Checkpoint(error.to_string()))?;
     Ok(bytes)
@@ -31,14 +38,16 @@ pub fn encode(row: &impl Serialize) -> Result<Vec<u8>> {
 /// If the bytes are no row of this version.
 pub fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T> {
     match bytes.split_first() {
-        Some((&VERSION, row)) => {
-            let options = bincode::options().with_limit(row.len() as u64);
-            let decoded = options.deserialize(row);
-            decoded.map_err(|error| StoreError::damaged(what, error.to_string()))
-        }
+        Some((&VERSION, row)) => decode_row(what, row),
         Some((version, _)) => Err(unreadable(what, format!("unknown version {version}"))),
         None => Err(unreadable(what, "an empty value".to_owned())),
     }
+}
+
+fn decode_row<'a, T: Deserialize<'a>>(what: &str, row: &'a [u8]) -> Result<T> {
+    let options = bincode::options().with_limit(row.len() as u64);
+    let decoded = options.deserialize(row);
+    decoded.map_err(|error| StoreError::damaged(what, error.to_string()))
 }
 
 fn unreadable(what: &str, detail: String) -> StoreError {
@@ -91,7 +100,7 @@ pub fn parts<const N: usize>(what: &str, bytes: &[u8]) -> Result<[[u8; 8]; N]> {
 /// # Errors
 /// If bincode refuses.
 pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
-    encode(&TaskRow {
+    let row = TaskRow {
         uuid: task.uuid.into_bytes(),
         seq: task.seq,
         queue: &task.queue,
@@ -106,31 +115,69 @@ pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
         worker: &task.worker,
         claim_timeout_s: task.claim_timeout_s,
         request_digest: task.request_digest,
-    })
+    };
+    if !task.has_later_fields() {
+        return encode(&row);
+    }
+    let extras = task.extras.as_deref();
+    let metadata = extras.iter().flat_map(|extras| &extras.metadata);
+    let later = LaterTaskRow {
+        row,
+        not_before_ns: task.not_before_ns,
+        max_attempts: task.max_attempts,
+        is_delayed: task.is_delayed,
+        unique_key: extras.map_or("", |extras| &extras.unique_key),
+        metadata: metadata.map(|(key, value)| (&**key, &**value)).collect(),
+    };
+    encode_as(LATER_TASK_VERSION, &later)
 }
 
 /// Decodes a task of `what`.
 ///
 /// # Errors
-/// If the bytes are no task of this version.
+/// If the bytes are no task of a known version.
 pub fn decode_task(what: &str, bytes: &[u8]) -> Result<Arc<Task>> {
-    let row: TaskRow<'_> = decode(what, bytes)?;
+    let Some((&LATER_TASK_VERSION, later)) = bytes.split_first() else {
+        let row: TaskRow<'_> = decode(what, bytes)?;
+        return Ok(Arc::new(row.into()));
+    };
+    let later: LaterTaskRow<'_> = decode_row(what, later)?;
+    let mut metadata = BTreeMap::new();
+    for (key, value) in later.metadata {
+        metadata.insert(key.to_owned(), value.to_owned());
+    }
     Ok(Arc::new(Task {
-        uuid: Uuid::from_bytes(row.uuid),
-        seq: row.seq,
-        queue: row.queue.into(),
-        current_state: row.current_state.into(),
-        auto_target_state: row.auto_target_state.into(),
-        submit_time_ns: row.submit_time_ns,
-        update_time_ns: row.update_time_ns,
-        timeout_s: row.timeout_s,
-        priority: row.priority,
-        payload: Bytes::copy_from_slice(row.payload.0),
-        attempt: row.attempt,
-        worker: row.worker.into(),
-        claim_timeout_s: row.claim_timeout_s,
-        request_digest: row.request_digest,
+        not_before_ns: later.not_before_ns,
+        max_attempts: later.max_attempts,
+        is_delayed: later.is_delayed,
+        extras: Extras::shared(later.unique_key, metadata),
+        ..later.row.into()
     }))
+}
+
+impl From<TaskRow<'_>> for Task {
+    fn from(row: TaskRow<'_>) -> Self {
+        Task {
+            uuid: Uuid::from_bytes(row.uuid),
+            seq: row.seq,
+            queue: row.queue.into(),
+            current_state: row.current_state.into(),
+            auto_target_state: row.auto_target_state.into(),
+            submit_time_ns: row.submit_time_ns,
+            update_time_ns: row.update_time_ns,
+            timeout_s: row.timeout_s,
+            priority: row.priority,
+            payload: Bytes::copy_from_slice(row.payload.0),
+            attempt: row.attempt,
+            worker: row.worker.into(),
+            claim_timeout_s: row.claim_timeout_s,
+            request_digest: row.request_digest,
+            not_before_ns: 0,
+            max_attempts: 0,
+            is_delayed: false,
+            extras: None,
+        }
+    }
 }
 
 /// A task on disk. The order of the fields is the format.
@@ -151,6 +198,19 @@ struct TaskRow<'a> {
     worker: &'a str,
     claim_timeout_s: i64,
     request_digest: u128,
+}
+
+/// A task on disk that has fields which came later. The order of the fields is the format.
+#[derive(Serialize, Deserialize)]
+struct LaterTaskRow<'a> {
+    #[serde(borrow)]
+    row: TaskRow<'a>,
+    not_before_ns: i64,
+    max_attempts: i64,
+    is_delayed: bool,
+    unique_key: &'a str,
+    #[serde(borrow)]
+    metadata: Vec<(&'a str, &'a str)>,
 }
 
 /// Bytes that are copied at once; serde would take them one by one.

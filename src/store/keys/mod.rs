@@ -1,7 +1,7 @@
 //! The keyspaces of the checkpoint: what a row looks like as bytes, one file each.
 //!
 //! Keys are big-endian, so that the order of the bytes is the order of the keys.
-//! Values are bincode behind a version byte ([`codec`]); the two indexes stand in chunks ([`chunk`]).
+//! Values are bincode behind a version byte ([`codec`]); the indexes stand in chunks ([`chunk`]).
 
 use super::view::Result;
 
@@ -10,21 +10,24 @@ pub mod chunk;
 pub mod codec;
 mod counts;
 mod deadlines;
+mod delayed;
 mod header;
 pub mod ready;
 mod tasks;
+mod unique;
 
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
 pub use header::{Head, StoredHeader};
 pub use tasks::{Archive, Live};
+pub use unique::Unique;
 
 /// One tree of the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tree {
     /// Live tasks by uuid.
     Live,
-    /// Uuids of live tasks by queue, state and place, in chunks.
+    /// Uuids of claimable tasks by queue, state and place, in chunks.
     Ready,
     /// Uuids of live tasks by deadline, in chunks.
     Deadlines,
@@ -36,11 +39,15 @@ pub enum Tree {
     Counts,
     /// The header.
     Header,
+    /// Uuids of tasks that are not claimable yet by the time when they are, in chunks.
+    Delayed,
+    /// Uuids of live tasks by queue and unique key.
+    Unique,
 }
 
 impl Tree {
     /// All trees, by their number.
-    pub const ALL: [Tree; 7] = [
+    pub const ALL: [Tree; 9] = [
         Tree::Live,
         Tree::Ready,
         Tree::Deadlines,
@@ -48,6 +55,8 @@ impl Tree {
         Tree::Buckets,
         Tree::Counts,
         Tree::Header,
+        Tree::Delayed,
+        Tree::Unique,
     ];
 
     /// The name on disk.
@@ -60,6 +69,8 @@ impl Tree {
             Tree::Buckets => "buckets",
             Tree::Counts => "counts",
             Tree::Header => "header",
+            Tree::Delayed => "delayed",
+            Tree::Unique => "unique",
         }
     }
 
@@ -70,7 +81,7 @@ impl Tree {
 
     /// Whether its rows are chunks, so that a reader of several wants them all of one moment.
     pub fn is_packed(self) -> bool {
-        matches!(self, Tree::Ready | Tree::Deadlines)
+        matches!(self, Tree::Ready | Tree::Deadlines | Tree::Delayed)
     }
 
     /// The tree of a number.

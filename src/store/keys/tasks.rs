@@ -52,7 +52,7 @@ impl<const ARCHIVED: bool> Keyspace for Tasks<ARCHIVED> {
 mod tests {
     use super::*;
     use crate::store::keys::testing::{check_golden, check_keys, check_value};
-    use crate::store::testing::task;
+    use crate::store::testing::{full_task, task};
 
     #[test]
     fn round_trip() {
@@ -60,6 +60,8 @@ mod tests {
         check_keys::<Archive>(&[0, 1, u128::MAX, 1 << 127, 256].map(Uuid::from_u128));
         check_value::<Live>(&Arc::new(task(7)));
         check_value::<Archive>(&Arc::new(task(7)));
+        check_value::<Live>(&Arc::new(full_task(7)));
+        check_value::<Archive>(&Arc::new(full_task(7)));
     }
 
     #[test]
@@ -72,5 +74,47 @@ mod tests {
         );
         check_golden::<Live>(&Arc::new(task(7)), golden);
         check_golden::<Archive>(&Arc::new(task(7)), golden);
+    }
+
+    /// Rows of the first version are still read, and written where nothing needs the second one.
+    #[test]
+    fn golden_with_later_fields() {
+        let golden = concat!(
+            "020000000000000007700000000000000007057175657565097375626d697474",
+            "6564117375626d69747465642d776f726b696e67fd0000546cfc392f2ffd0200",
+            "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
+            "00000000000010000000fd00006827edc4f5310a0106756e6971756502036b65",
+            "790576616c7565046c65657200",
+        );
+        check_golden::<Live>(&Arc::new(full_task(7)), golden);
+        check_golden::<Archive>(&Arc::new(full_task(7)), golden);
+    }
+
+    #[test]
+    fn each_later_field_is_kept() {
+        let full = full_task(7);
+        let each = [
+            Task {
+                not_before_ns: full.not_before_ns,
+                ..task(7)
+            },
+            Task {
+                max_attempts: 1,
+                ..task(7)
+            },
+            Task {
+                is_delayed: true,
+                ..task(7)
+            },
+            Task {
+                extras: full.extras.clone(),
+                ..task(7)
+            },
+        ];
+        let plain = task(7).hash();
+        for task in each {
+            assert_ne!(task.hash(), plain);
+            check_value::<Live>(&Arc::new(task));
+        }
     }
 }

@@ -9,11 +9,12 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::store::options::Hook;
-use crate::store::record::{Name, Position, Task};
+use crate::store::record::{Extras, Name, Position, Task};
 use crate::store::{Change, Changes, MemoryStore, Options, Store, View};
 
 const QUEUES: [&str; 3] = ["a", "a b", "b"];
 const STATES: [&str; 3] = ["new", "new-working", "dead"];
+const KEYS: [&str; 3] = ["k", "k k", "l"];
 
 /// A log entry.
 #[derive(Clone, Debug)]
@@ -71,8 +72,8 @@ impl Log {
         let [op, a, b, c] = number.to_be_bytes();
         let queue = QUEUES[usize::from(a) % 3];
         let state = STATES[usize::from(b) % 3];
-        match op % 12 {
-            0..=3 => Some(self.submit(queue, state, i64::from(c % 3), now_ns)),
+        match op % 13 {
+            0..=3 => Some(self.submit(queue, state, c, now_ns)),
             4..=6 => {
                 let before = self.model.first_ready(queue, state).unwrap()?;
                 let after = swapped(&before, now_ns);
@@ -101,11 +102,20 @@ impl Log {
                 let mut after = Task::clone(&before);
                 after.payload = Bytes::new();
                 after.current_state = "ended".into();
+                after.is_delayed = false;
                 let after = Arc::new(after);
                 Some(match op % 2 {
                     0 => Change::Complete { before, after },
                     _ => Change::Cancel { before, after },
                 })
+            }
+            11 => {
+                let (_, uuid) = self.model.next_delayed(None).unwrap()?;
+                let before = self.model.live(uuid).unwrap().unwrap();
+                let mut after = Task::clone(&before);
+                after.is_delayed = false;
+                let after = Arc::new(after);
+                Some(Change::Replace { before, after })
             }
             _ => {
                 let (index, bucket) = self.model.next_bucket(None).unwrap()?;
@@ -114,15 +124,27 @@ impl Log {
         }
     }
 
-    fn submit(&mut self, queue: &str, state: &str, priority: i64, now_ns: i64) -> Change {
+    fn submit(&mut self, queue: &str, state: &str, kind: u8, now_ns: i64) -> Change {
         let seq = self.model.header().next_seq;
         let mut task = crate::store::testing::task(seq);
         task.queue = Name::from(queue);
         task.current_state = Name::from(state);
-        task.priority = priority;
+        task.priority = i64::from(kind % 3);
         task.timeout_s = seq as i64 % 3 * 100;
         task.submit_time_ns = now_ns;
         task.update_time_ns = now_ns;
+        if kind & 8 > 0 {
+            task.is_delayed = true;
+            task.not_before_ns = now_ns + i64::from(kind >> 5) * 1_000_000_000;
+        }
+        if kind & 16 > 0 {
+            let key = KEYS[usize::from(kind >> 5) % 3];
+            let is_free = self.model.unique(queue, key).unwrap().is_none();
+            let key = if is_free { key } else { "" };
+            let metadata = [("key".to_owned(), "v".repeat(usize::from(kind)))].into();
+            task.extras = Extras::shared(key, metadata);
+            task.max_attempts = 3;
+        }
         self.uuids.push(task.uuid);
         Change::Submit(Arc::new(task))
     }
@@ -164,6 +186,21 @@ impl Log {
             let next = wanted.next_deadline(after).unwrap();
             assert_eq!(found.next_deadline(after).unwrap(), next);
             after = next.map(|(deadline, _)| deadline);
+            if after.is_none() {
+                break;
+            }
+        }
+        for queue in QUEUES {
+            for key in KEYS {
+                let holder = |view: &dyn View| view.unique(queue, key).unwrap();
+                assert_eq!(holder(found), holder(wanted), "{queue}, {key}");
+            }
+        }
+        let mut after = None;
+        loop {
+            let next = wanted.next_delayed(after).unwrap();
+            assert_eq!(found.next_delayed(after).unwrap(), next);
+            after = next.map(|(ripening, _)| ripening);
             if after.is_none() {
                 break;
             }
