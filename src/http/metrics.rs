@@ -97,6 +97,18 @@ fn describe() {
         "corndogs_waiting_commands",
         "Commands that wait for the log"
     );
+    describe_gauge!(
+        "corndogs_waiting_claims",
+        "Claims that wait on this node for a task"
+    );
+    describe_counter!(
+        "corndogs_wait_turns_total",
+        "Turns of claims that waited on this node"
+    );
+    describe_counter!(
+        "corndogs_wait_empty_turns_total",
+        "Turns that found no task: another claim was quicker"
+    );
     describe_gauge!("corndogs_raft_term", "The current term");
     describe_gauge!("corndogs_raft_is_leader", "1 on the leader");
     describe_gauge!("corndogs_raft_last_log_index", "The last index in the log");
@@ -144,6 +156,7 @@ fn own_figures(node: &Node) {
     let log = node.raft().log().figures();
     let store = node.store().metrics();
     gauge!("corndogs_waiting_commands").set(node.waiting() as f64);
+    gauge!("corndogs_waiting_claims").set(node.waiting_claims() as f64);
     gauge!("corndogs_raft_term").set(status.term as f64);
     gauge!("corndogs_raft_is_leader").set(f64::from(u8::from(node.raft().is_leader())));
     gauge!("corndogs_raft_last_log_index").set(status.last_log_index as f64);

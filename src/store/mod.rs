@@ -28,6 +28,7 @@ mod overlay;
 mod pace;
 mod packed;
 mod pieces;
+pub mod ready;
 pub mod record;
 mod recovery;
 mod redo;

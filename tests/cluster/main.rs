@@ -30,3 +30,4 @@ mod reads;
 mod rolling;
 mod snapshot;
 mod transfer;
+mod waiting;

@@ -33,4 +33,5 @@ mod recovery;
 mod shutdown;
 mod timeouts;
 mod tls;
+mod waiting;
 mod wire;
