@@ -43,6 +43,7 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Full("corndogs_group_commands".into()), &COMMANDS)?
             .install_recorder()?;
         describe();
+        describe_waits();
         let process = metrics_process::Collector::default();
         process.describe();
         Ok(Self { recorder, process })
@@ -79,7 +80,10 @@ impl Metrics {
 }
 
 fn describe() {
-    describe_histogram!("corndogs_call_seconds", "Time to answer a call, by method");
+    describe_histogram!(
+        "corndogs_call_seconds",
+        "Time to answer a call, by method; a claim's wait counts too"
+    );
     describe_counter!(
         "corndogs_call_failures_total",
         "Calls that answered with an error, by method"
@@ -96,18 +100,6 @@ fn describe() {
     describe_gauge!(
         "corndogs_waiting_commands",
         "Commands that wait for the log"
-    );
-    describe_gauge!(
-        "corndogs_waiting_claims",
-        "Claims that wait on this node for a task"
-    );
-    describe_counter!(
-        "corndogs_wait_turns_total",
-        "Turns of claims that waited on this node"
-    );
-    describe_counter!(
-        "corndogs_wait_empty_turns_total",
-        "Turns that found no task: another claim was quicker"
     );
     describe_gauge!("corndogs_raft_term", "The current term");
     describe_gauge!("corndogs_raft_is_leader", "1 on the leader");
@@ -149,6 +141,21 @@ fn describe() {
         "Entries of this leader's log that a node does not have; as of when this node last led"
     );
     describe_gauge!("corndogs_ready", "1 while reads and writes are taken");
+}
+
+fn describe_waits() {
+    describe_gauge!(
+        "corndogs_waiting_claims",
+        "Claims that wait on this node for a task"
+    );
+    describe_counter!(
+        "corndogs_wait_turns_total",
+        "Turns of claims that waited on this node"
+    );
+    describe_counter!(
+        "corndogs_wait_empty_turns_total",
+        "Turns that found no task: another claim was quicker"
+    );
 }
 
 fn own_figures(node: &Node) {

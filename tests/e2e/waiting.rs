@@ -266,9 +266,7 @@ async fn under_load_each_task_goes_to_one() {
 async fn sigterm_ends_waits_at_once() {
     let mut server = Server::start().await;
     let api = server.api().await;
-    let waiters: Vec<Waiter> = (0..20)
-        .map(|_| wait(&api, claim("q", MINUTE_MS)))
-        .collect();
+    let waiters: Vec<Waiter> = (0..20).map(|_| wait(&api, claim("q", MINUTE_MS))).collect();
     waiting(&server, 20).await;
     let told = Instant::now();
     let code = server.stop().await;
@@ -288,7 +286,10 @@ fn processor_time(pid: u32) -> f64 {
     // Behind the name, which may hold anything: utime and stime, in hundredths.
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+    ticks
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum::<f64>()
+        / 100.0
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

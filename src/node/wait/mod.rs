@@ -143,7 +143,7 @@ impl Waits {
         clock: &Arc<Clock>,
         health: &Arc<HealthBoard>,
     ) -> Self {
-        let tickets = Tickets::new(clock.clone());
+        let tickets = Tickets::new(clock.clone(), health.clone());
         let leader = LeaderLines::start(raft, store.clone());
         let route = route::run(tickets.clone(), leader.clone(), raft.clone(), peers.clone());
         tokio::spawn(route);
@@ -167,7 +167,9 @@ async fn watch_health(tickets: Tickets, health: Arc<HealthBoard>) {
     let mut changes = health.subscribe();
     loop {
         let why = changes.borrow_and_update().refuses_writes();
-        tickets.refuse(why);
+        if let Some(why) = why {
+            tickets.refuse(&why);
+        }
         if changes.changed().await.is_err() {
             return;
         }

@@ -21,6 +21,7 @@ pub async fn run(tickets: Tickets, leader: LeaderLines, raft: Raft, peers: Peers
         while tickets.count() == 0 {
             tickets.news().await;
         }
+        tickets.tell_all();
         match raft.leadership() {
             Leadership::Mine { term } => stand_here(&tickets, &leader, &raft, &peers, term).await,
             there @ Leadership::Of { leader, .. } => {
@@ -45,7 +46,6 @@ async fn stand_here(
     let Some(seat) = leader.join(term, peers.me(), wake) else {
         return;
     };
-    tickets.tell_all();
     let mut changed = pin!(raft.leadership_changed(LOOK_INTERVAL));
     loop {
         while let Some(step) = tickets.next_step() {
@@ -78,7 +78,6 @@ async fn stand_there(
             return;
         }
     };
-    tickets.tell_all();
     let mut changed = pin!(raft.leadership_changed(LOOK_INTERVAL));
     loop {
         tokio::select! {

@@ -45,7 +45,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => any::<prop::sample::Index>().prop_map(Step::Use),
         6 => (line.clone(), 1u64..4).prop_map(|(line, tasks)| Step::Submit(line, tasks)),
         2 => line.prop_map(Step::Take),
-        2 => (0u64..700).prop_map(Step::Pass),
+        5 => (0u64..1500).prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 1..200)
 }
@@ -246,6 +246,8 @@ impl Pair {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
     #[test]
     fn whose_turn_it_is_follows_from_how_things_stand(steps in steps()) {
         let mut pair = Pair::default();

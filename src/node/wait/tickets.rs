@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use super::Step;
 use crate::clock::Clock;
 use crate::node::NodeError;
+use crate::node::health::HealthBoard;
 use crate::store::ready::Line;
 
 /// Claims that may wait here; more are refused.
@@ -27,6 +28,7 @@ pub struct Tickets {
 
 struct Inner {
     clock: Arc<Clock>,
+    health: Arc<HealthBoard>,
     table: Mutex<Table>,
     /// There is something to tell the leader.
     news: Notify,
@@ -34,8 +36,6 @@ struct Inner {
 
 #[derive(Default)]
 struct Table {
-    /// Why no claim may wait now.
-    refused: Option<String>,
     last_ticket: u64,
     last_since_ns: i64,
     waiting: HashMap<u64, Waiting>,
@@ -54,11 +54,12 @@ struct Waiting {
 }
 
 impl Tickets {
-    /// None wait yet.
-    pub fn new(clock: Arc<Clock>) -> Self {
+    /// None wait yet. They may while that node is ready.
+    pub fn new(clock: Arc<Clock>, health: Arc<HealthBoard>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 clock,
+                health,
                 table: Mutex::default(),
                 news: Notify::new(),
             }),
@@ -84,17 +85,13 @@ impl Tickets {
         self.inner.table.lock().waiting.len()
     }
 
-    /// Lets claims wait, or refuses those that do and those that come, for that reason.
-    pub fn refuse(&self, why: Option<String>) {
+    /// Refuses all that stand in line, once none may any more.
+    pub fn refuse(&self, why: &str) {
         let mut table = self.inner.table.lock();
-        table.refused.clone_from(&why);
-        let Some(why) = why else {
-            return;
-        };
         for waiting in table.waiting.values_mut() {
             if let Some(call) = waiting.call.take() {
                 // A claim that is gone needs no answer.
-                let _ = call.send(Err(NodeError::Unavailable(why.clone())));
+                let _ = call.send(Err(NodeError::Unavailable(why.to_owned())));
             }
         }
     }
@@ -167,17 +164,21 @@ impl Ticket {
     /// # Errors
     /// If too many claims wait, or none may now.
     pub fn enter(&self) -> Result<oneshot::Receiver<Result<(), NodeError>>, NodeError> {
-        let mut guard = self.tickets.inner.table.lock();
+        let inner = &self.tickets.inner;
+        let mut guard = inner.table.lock();
         let table = &mut *guard;
-        if let Some(why) = &table.refused {
-            return Err(NodeError::Unavailable(why.clone()));
+        // Looked at under the lock: whoever stands in line when that changes is refused then.
+        if !inner.health.is_ready()
+            && let Some(why) = inner.health.get().refuses_writes()
+        {
+            return Err(NodeError::Unavailable(why));
         }
         let (call, called) = oneshot::channel();
         if let Some(waiting) = table.waiting.get_mut(&self.number) {
             waiting.call = Some(call);
         } else {
-            let is_full = table.waiting.len() >= MAX_WAITING
-                || table.places + self.lines.len() > MAX_PLACES;
+            let is_full =
+                table.waiting.len() >= MAX_WAITING || table.places + self.lines.len() > MAX_PLACES;
             if is_full {
                 let why = "the node is overloaded: too many claims wait";
                 return Err(NodeError::Unavailable(why.into()));
@@ -194,7 +195,7 @@ impl Ticket {
             table.waiting.insert(self.number, waiting);
         }
         table.news.insert(self.number);
-        self.tickets.inner.news.notify_one();
+        inner.news.notify_one();
         Ok(called)
     }
 }

@@ -46,7 +46,10 @@ impl Follower {
     pub(super) fn new(
         id: u64,
         steps: Streaming<peer::WaitRequest>,
-    ) -> (Self, UnboundedReceiverStream<Result<peer::WaitWake, Status>>) {
+    ) -> (
+        Self,
+        UnboundedReceiverStream<Result<peer::WaitWake, Status>>,
+    ) {
         let (wakes, woken) = mpsc::unbounded_channel();
         let follower = Self {
             id,
