@@ -13,6 +13,10 @@ use crate::clock;
 /// The deadline is answered this much earlier than the transport would cut the call off.
 const HEADROOM: Duration = Duration::from_millis(2);
 
+/// A claim waits for this much less than the client's deadline, or for three quarters of it, so
+/// that there is time for its last try: an answer without a task is better than a deadline.
+const LAST_TRY: Duration = Duration::from_millis(100);
+
 /// One RPC of the service, with its figures.
 pub struct Call {
     method: &'static str,
@@ -81,6 +85,13 @@ async fn within<T>(
     })
 }
 
+/// How long a claim may wait, from 0 on, within the client's deadline.
+pub fn wait(wait_ms: i64, metadata: &MetadataMap) -> Duration {
+    let wait = Duration::from_millis(wait_ms.max(0).unsigned_abs());
+    let longest = deadline(metadata).map(|deadline| deadline - LAST_TRY.min(deadline / 4));
+    wait.min(longest.unwrap_or(wait))
+}
+
 /// The client's deadline, as gRPC's `grpc-timeout` gives it: up to eight digits and a unit.
 fn deadline(metadata: &MetadataMap) -> Option<Duration> {
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
@@ -103,6 +114,22 @@ fn deadline(metadata: &MetadataMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_ends_before_the_deadline() {
+        let within = |text: &'static str| {
+            let mut metadata = MetadataMap::new();
+            let text = tonic::metadata::MetadataValue::from_static(text);
+            metadata.insert("grpc-timeout", text);
+            wait(5000, &metadata)
+        };
+        assert_eq!(wait(5000, &MetadataMap::new()), Duration::from_secs(5));
+        assert_eq!(wait(0, &MetadataMap::new()), Duration::ZERO);
+        assert_eq!(within("6S"), Duration::from_secs(5));
+        assert_eq!(within("5S"), Duration::from_millis(4900));
+        assert_eq!(within("100m"), Duration::from_millis(75));
+        assert_eq!(within("0m"), Duration::ZERO);
+    }
 
     #[test]
     fn deadlines_are_read_as_grpc_writes_them() {

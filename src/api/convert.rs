@@ -120,7 +120,6 @@ impl Translator {
         validate::name("worker", &request.worker)?;
         validate::wait_ms("wait_ms", request.wait_ms)?;
         validate::queues("queues", &request.queues)?;
-        validate::unsupported("wait_ms", request.wait_ms != 0)?;
         validate::unsupported("queues", !request.queues.is_empty())?;
         Ok(durable::Claim {
             queue: or(request.queue, &self.defaults.queue),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::call::Call;
+use super::call::{self, Call};
 use super::convert::{self, Translator};
 use super::status::{Invalid, unexpected};
 use super::validate;
@@ -138,8 +138,10 @@ impl CorndogsService for Service {
     ) -> Result<Response<GetNextTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let wait_ms = request.wait_ms;
             let claim = self.translator.claim(request)?;
-            let task = task_in(self.node.claim(claim).await?)?;
+            let wait = call::wait(wait_ms, &metadata);
+            let task = task_in(self.node.claim(claim, wait).await?)?;
             Ok(GetNextTaskResponse {
                 task: message(task),
             })

@@ -43,6 +43,7 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Full("corndogs_group_commands".into()), &COMMANDS)?
             .install_recorder()?;
         describe();
+        describe_waits();
         let process = metrics_process::Collector::default();
         process.describe();
         Ok(Self { recorder, process })
@@ -79,7 +80,10 @@ impl Metrics {
 }
 
 fn describe() {
-    describe_histogram!("corndogs_call_seconds", "Time to answer a call, by method");
+    describe_histogram!(
+        "corndogs_call_seconds",
+        "Time to answer a call, by method; a claim's wait counts too"
+    );
     describe_counter!(
         "corndogs_call_failures_total",
         "Calls that answered with an error, by method"
@@ -139,11 +143,27 @@ fn describe() {
     describe_gauge!("corndogs_ready", "1 while reads and writes are taken");
 }
 
+fn describe_waits() {
+    describe_gauge!(
+        "corndogs_waiting_claims",
+        "Claims that wait on this node for a task"
+    );
+    describe_counter!(
+        "corndogs_wait_turns_total",
+        "Turns of claims that waited on this node"
+    );
+    describe_counter!(
+        "corndogs_wait_empty_turns_total",
+        "Turns that found no task: another claim was quicker"
+    );
+}
+
 fn own_figures(node: &Node) {
     let status = node.status();
     let log = node.raft().log().figures();
     let store = node.store().metrics();
     gauge!("corndogs_waiting_commands").set(node.waiting() as f64);
+    gauge!("corndogs_waiting_claims").set(node.waiting_claims() as f64);
     gauge!("corndogs_raft_term").set(status.term as f64);
     gauge!("corndogs_raft_is_leader").set(f64::from(u8::from(node.raft().is_leader())));
     gauge!("corndogs_raft_last_log_index").set(status.last_log_index as f64);

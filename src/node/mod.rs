@@ -17,6 +17,7 @@ mod peer;
 mod proposer;
 mod reader;
 mod sweep;
+mod wait;
 
 use crate::clock::Clock;
 use crate::proto::durable::{self, command::Kind};
@@ -27,6 +28,7 @@ use crate::store::{Store, StoreError, View};
 use health::{Health, HealthBoard};
 use proposer::Proposer;
 use reader::Reader;
+use wait::Waits;
 
 /// Why a node did not answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -68,6 +70,7 @@ pub struct Node {
     peers: Peers,
     proposer: Proposer,
     reader: Reader,
+    waits: Waits,
     /// Whether the cluster says that this node is no member any more.
     removed: Arc<AtomicBool>,
 }
@@ -85,6 +88,7 @@ impl Node {
         let node = Self {
             proposer: Proposer::start(raft.clone(), peers.clone(), clock.clone()),
             reader: Reader::start(raft.clone(), peers.clone()),
+            waits: Waits::start(&raft, &peers, &store, &clock, &health),
             clock,
             health,
             store,
@@ -128,7 +132,7 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::execute`].
-    pub async fn claim(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
+    async fn claim_now(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
         let nothing = |view: &dyn View| {
             let now_ns = self.clock.now_ns();
             let found = query::may_claim(view, &claim.queue, &claim.current_state, now_ns)?;
@@ -224,6 +228,11 @@ impl Node {
     /// The other nodes.
     pub fn peers(&self) -> &Peers {
         &self.peers
+    }
+
+    /// Claims that wait for a task on this node now.
+    pub fn waiting_claims(&self) -> usize {
+        self.waits.count()
     }
 
     /// Commands that wait for their turn now.

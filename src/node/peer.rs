@@ -8,6 +8,7 @@ use super::proposer::Proposer;
 use super::{Node, members};
 use crate::proto::cluster;
 use crate::raft::network::service::{Forwarded, Host};
+use crate::raft::network::wait::Follower;
 use crate::raft::{ChangeFailure, Leadership, RaftFailure, Role};
 use crate::store::View;
 
@@ -17,6 +18,10 @@ const MEMBER_LIMIT: Duration = Duration::from_secs(2);
 impl Host for Node {
     fn forwarded(&self, commands: Forwarded) {
         Proposer::forwarded(&self.proposer, commands);
+    }
+
+    fn waits(&self, follower: Follower) -> Result<(), String> {
+        self.serve_waits(follower)
     }
 
     fn read_index(&self) -> BoxFuture<'_, Result<u64, String>> {

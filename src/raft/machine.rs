@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::batches::{Applied, Batches};
 use super::codec;
+use super::ready::ReadyHook;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
 use crate::proto::durable::Origin;
 use crate::queue::{self, Outcome};
@@ -33,15 +34,24 @@ pub struct SnapshotData {
 pub struct Machine {
     store: Store,
     batches: Arc<Batches>,
+    ready: Arc<ReadyHook>,
 }
 
 impl Machine {
-    /// Applies to that store, and hands outcomes to whoever waits for them.
+    /// Applies to that store, and hands outcomes and news to whoever waits for them.
     ///
     /// # Errors
     /// If the store's position can't be read.
-    pub fn new(store: Store, batches: Arc<Batches>) -> Result<Self, io::Error> {
-        let machine = Self { store, batches };
+    pub fn new(
+        store: Store,
+        batches: Arc<Batches>,
+        ready: Arc<ReadyHook>,
+    ) -> Result<Self, io::Error> {
+        let machine = Self {
+            store,
+            batches,
+            ready,
+        };
         machine.tell_position()?;
         Ok(machine)
     }
@@ -65,6 +75,8 @@ impl Machine {
         };
         let (origins, outcomes) = self.apply_payload(entry)?;
         self.batches.applied(entry_applied, &origins, outcomes);
+        let lines = self.store.lock().take_ready();
+        self.ready.call(lines);
         Ok(())
     }
 

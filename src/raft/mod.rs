@@ -24,6 +24,7 @@ pub mod log;
 pub mod machine;
 pub mod network;
 mod purge;
+pub mod ready;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use change::ChangeFailure;
 use log::LogStore;
 use machine::Machine;
 use network::Network;
+use ready::ReadyHook;
 pub use status::{Member, Role, Status};
 use types::{CallBack, Group, LeaderId, TypeConfig, WriteResult};
 
@@ -87,6 +89,7 @@ pub struct Raft {
     log: LogStore,
     store: Store,
     batches: Arc<Batches>,
+    ready: Arc<ReadyHook>,
     /// When the leader was last heard of, in milliseconds of the monotonic clock.
     contact_ms: Arc<AtomicU64>,
     incoming: Arc<AtomicU64>,
@@ -106,7 +109,8 @@ impl Raft {
     ) -> Result<Self, io::Error> {
         let config = config(options).validate().map_err(io::Error::other)?;
         let batches = Arc::new(Batches::default());
-        let machine = Machine::new(store.clone(), batches.clone())?;
+        let ready = Arc::new(ReadyHook::default());
+        let machine = Machine::new(store.clone(), batches.clone(), ready.clone())?;
         let raft = openraft::Raft::new(id, Arc::new(config), network, log.clone(), machine)
             .await
             .map_err(|error| io::Error::other(error.to_string()))?;
@@ -116,6 +120,7 @@ impl Raft {
             log,
             store,
             batches,
+            ready,
             contact_ms: Arc::default(),
             incoming: Arc::default(),
         };
@@ -194,6 +199,11 @@ impl Raft {
     /// The batches that this process waits for.
     pub fn batches(&self) -> &Batches {
         &self.batches
+    }
+
+    /// Who is told that entries brought tasks.
+    pub fn ready(&self) -> &ReadyHook {
+        &self.ready
     }
 
     /// The group as this node sees it now.

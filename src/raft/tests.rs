@@ -18,7 +18,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, TempDir> for Builder {
         let dir = tempfile::tempdir().unwrap();
         let log = LogStore::open(&dir.path().join("log")).unwrap();
         let store = Store::open(dir.path(), Options::default()).unwrap();
-        let machine = Machine::new(store, Arc::default()).unwrap();
+        let machine = Machine::new(store, Arc::default(), Arc::default()).unwrap();
         Ok((dir, log, machine))
     }
 }

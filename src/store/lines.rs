@@ -12,6 +12,7 @@ use super::keys::ready;
 use super::layered::{Base, Layered};
 use super::overlay::Overlay;
 use super::packed::Packed;
+use super::ready::Ready;
 use super::record::{Name, Place};
 use super::view::Result;
 
@@ -23,6 +24,8 @@ pub struct Lines {
     queues: HashMap<Name, HashMap<Name, Line>>,
     /// What all active overlays together decide about.
     active_keys: usize,
+    /// The lines that tasks came into.
+    ready: Ready,
 }
 
 /// A line's changes on their way to the base.
@@ -67,6 +70,7 @@ impl Lines {
 
     /// Lines up a task that is not there.
     pub fn insert(&mut self, queue: &Name, state: &Name, place: Place, uuid: Uuid) {
+        self.ready.note(queue, state);
         self.change(queue, state, |line| line.insert(place, uuid));
     }
 
@@ -75,6 +79,11 @@ impl Lines {
         self.change(queue, state, |line| {
             line.remove(place);
         });
+    }
+
+    /// The lines that tasks came into.
+    pub fn ready(&mut self) -> &mut Ready {
+        &mut self.ready
     }
 
     /// How many keys changed since the last freeze.

@@ -29,6 +29,7 @@ mod overlay;
 mod pace;
 mod packed;
 mod pieces;
+pub mod ready;
 pub mod record;
 mod recovery;
 mod redo;

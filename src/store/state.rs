@@ -1,6 +1,7 @@
 //! The state: recent changes in memory over the checkpoint.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::keys::{Archive, Buckets, Live, StoredHeader, Unique};
 use super::layered::Layered;
 use super::lines::Lines;
 use super::packed::Packed;
+use super::ready::Line;
 use super::record::{Bucket, Deadline, Header, Name, Ripening, Task};
 use super::view::Result;
 use super::{Ledger, StoreError, View, counts::Counts};
@@ -93,6 +95,17 @@ impl State {
     /// How many tasks changed since the last freeze.
     pub fn active_tasks(&self) -> usize {
         self.live.active().len().max(self.archive.active().len())
+    }
+
+    /// From now on it is noted which queues and states tasks come into, or not. A state that takes
+    /// this one's place begins without.
+    pub fn watch_ready(&mut self, is_watched: bool) {
+        self.lines.ready().watch(is_watched);
+    }
+
+    /// The queues and states that tasks came into since the last time.
+    pub fn take_ready(&mut self) -> BTreeSet<Line> {
+        self.lines.ready().take()
     }
 
     /// Whether anything changed since the last freeze.

@@ -33,3 +33,4 @@ mod reads;
 mod rolling;
 mod snapshot;
 mod transfer;
+mod waiting;

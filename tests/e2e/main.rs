@@ -36,4 +36,5 @@ mod task_fields;
 mod timeouts;
 mod tls;
 mod unique_keys;
+mod waiting;
 mod wire;

@@ -120,7 +120,7 @@ impl Peers {
             })
     }
 
-    async fn small_call<T>(
+    pub(super) async fn small_call<T>(
         &self,
         to: u64,
         call: impl AsyncFnOnce(super::Client) -> Result<T, Status>,

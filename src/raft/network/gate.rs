@@ -80,6 +80,11 @@ impl Interceptor for Gate {
     }
 }
 
+/// The node that a call comes from, as it says.
+pub(super) fn sender(metadata: &MetadataMap) -> Option<u64> {
+    text(metadata, FROM_KEY)?.parse().ok()
+}
+
 fn text<'a>(metadata: &'a MetadataMap, key: &str) -> Option<&'a str> {
     metadata.get(key)?.to_str().ok()
 }

@@ -27,6 +27,7 @@ pub mod greet;
 pub mod peers;
 pub mod service;
 mod snapshot;
+pub mod wait;
 mod wire;
 
 use super::codec::{log_id_to_proto, membership_to_proto};

@@ -12,9 +12,10 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::gate::{Gate, OfThisCluster};
+use super::gate::{self, Gate, OfThisCluster};
 use super::greet::{members_in, members_out};
 use super::peers::Peers;
+use super::wait::Follower;
 use super::{snapshot, wire};
 use crate::clock::Clock;
 use crate::proto::durable::Origin;
@@ -60,6 +61,8 @@ impl Refuse {
 pub trait Host: Send + Sync {
     /// Puts a follower's commands into the log.
     fn forwarded(&self, commands: Forwarded);
+    /// Lets a follower's claims stand in line here, for as long as this node leads.
+    fn waits(&self, follower: Follower) -> Result<(), String>;
     /// The index that a follower's state must have reached before it may be read.
     fn read_index(&self) -> BoxFuture<'_, Result<u64, String>>;
     /// Whether that node is a member, as the leader says; none if no leader answers.
@@ -328,8 +331,12 @@ impl PeerService for PeerServer {
         &self,
         request: Request<Streaming<peer::WaitRequest>>,
     ) -> Result<Response<Self::WaitStream>, Status> {
-        self.node(&request)?;
-        Err(Status::unimplemented("claims don't wait yet"))
+        let host = self.node(&request)?.host.clone();
+        let nobody = || Status::invalid_argument("the call names no node that it comes from");
+        let from = gate::sender(request.metadata()).ok_or_else(nobody)?;
+        let (follower, woken) = Follower::new(from, request.into_inner());
+        host.waits(follower).map_err(Status::unavailable)?;
+        Ok(Response::new(Box::pin(woken)))
     }
 
     async fn read_index(

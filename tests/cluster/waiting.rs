@@ -1,0 +1,256 @@
+//! Claims that wait, on any node and through the loss of any.
+
+use std::time::{Duration, Instant};
+
+use corndogs::proto::v1alpha1::*;
+use futures::future::join_all;
+use hdrhistogram::Histogram;
+use tokio::task::JoinHandle;
+
+use crate::common::cluster::Cluster;
+use crate::common::{Api, Random, Tries, metric, now_ns, until};
+
+const MINUTE_MS: i64 = 60_000;
+/// More than a wake-up takes when nodes are lost, and less than anybody waits here.
+const SOON: Duration = Duration::from_secs(20);
+
+type Waiter = JoinHandle<Tries<Option<Task>>>;
+
+fn submit(name: &str) -> SubmitTaskRequest {
+    SubmitTaskRequest {
+        queue: "q".into(),
+        payload: name.to_owned().into(),
+        ..Default::default()
+    }
+}
+
+fn claim(wait_ms: i64) -> GetNextTaskRequest {
+    GetNextTaskRequest {
+        queue: "q".into(),
+        wait_ms,
+        ..Default::default()
+    }
+}
+
+fn wait(api: &Api) -> Waiter {
+    let mut api = api.clone();
+    tokio::spawn(async move { api.claim(claim(MINUTE_MS)).await })
+}
+
+/// That many more claims at a node; returns once they wait.
+async fn waiters(cluster: &Cluster, id: u64, claims: usize) -> Vec<Waiter> {
+    let name = "corndogs_waiting_claims";
+    let http = cluster.node(id).http;
+    let before = metric(http, name).await;
+    let api = cluster.api(id);
+    let waiters = (0..claims).map(|_| wait(&api)).collect();
+    until("the claims wait", async || {
+        (metric(http, name).await == before + claims as f64).then_some(())
+    })
+    .await;
+    waiters
+}
+
+/// All of them get a task, and no two the same.
+async fn assert_served(waiters: Vec<Waiter>) {
+    let expected = waiters.len();
+    let answers = tokio::time::timeout(SOON, join_all(waiters)).await;
+    let answers = answers.expect("some were not served").into_iter();
+    let tasks = answers.map(|answer| answer.unwrap().unwrap().expect("an answer without a task"));
+    let mut uuids: Vec<String> = tasks
+        .map(|task| {
+            assert_eq!(task.attempt, 1);
+            task.uuid
+        })
+        .collect();
+    uuids.sort();
+    uuids.dedup();
+    assert_eq!(uuids.len(), expected);
+}
+
+async fn submit_all(api: &mut Api, tasks: usize) {
+    for number in 0..tasks {
+        api.submit(submit(&number.to_string())).await.unwrap();
+    }
+}
+
+/// Submits one task after the other: each goes to the next one in line.
+async fn assert_order(api: &mut Api, waiters: Vec<Waiter>) {
+    let mut waiters = waiters.into_iter().enumerate().peekable();
+    while let Some((number, waiter)) = waiters.next() {
+        let task = api.submit(submit(&number.to_string())).await.unwrap();
+        let answer = tokio::time::timeout(SOON, waiter).await;
+        let answer = answer.unwrap_or_else(|_| panic!("number {number} was passed over"));
+        assert_eq!(answer.unwrap().unwrap().unwrap().uuid, task.uuid);
+        if let Some((number, next)) = waiters.peek() {
+            assert!(!next.is_finished(), "number {number} came too early");
+        }
+    }
+}
+
+/// Claims at all nodes in turn, in this order.
+async fn in_turn(cluster: &Cluster, rounds: usize) -> Vec<Waiter> {
+    let mut all = Vec::new();
+    for _ in 0..rounds {
+        for id in cluster.ids() {
+            all.extend(waiters(cluster, id, 1).await);
+            // The nodes' clocks follow the leader's, but not to the millisecond.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_order_holds_across_nodes() {
+    let cluster = Cluster::start(3).await;
+    let all = in_turn(&cluster, 5).await;
+    assert_order(&mut cluster.api(1), all).await;
+    let mut turns = 0.0;
+    for id in cluster.ids() {
+        turns += metric(cluster.node(id).http, "corndogs_wait_turns_total").await;
+    }
+    assert_eq!(turns, 15.0, "one submit wakes one claim");
+    cluster.assert_same_state().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_order_survives_a_change_of_leaders() {
+    let mut random = Random::seeded("waiting in order");
+    let cluster = Cluster::start(3).await;
+    let mut all = in_turn(&cluster, 3).await;
+    let (follower, _) = cluster.follower_and_leader(&mut random).await;
+    let name = follower.to_string();
+    cluster.command_done(1, &["transfer-leader", &name]).await;
+    until("the named leader", async || {
+        (cluster.leader().await == follower).then_some(())
+    })
+    .await;
+    // All stand in the new leader's lines once the last one of each node does.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    all.extend(in_turn(&cluster, 1).await);
+    assert_order(&mut cluster.api(1), all).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_hands_over_while_sixty_wait() {
+    let mut random = Random::seeded("waiting and transfer");
+    let cluster = Cluster::start(3).await;
+    let mut all = Vec::new();
+    for id in cluster.ids() {
+        all.extend(waiters(&cluster, id, 20).await);
+    }
+    let (follower, _) = cluster.follower_and_leader(&mut random).await;
+    let name = follower.to_string();
+    cluster.command_done(1, &["transfer-leader", &name]).await;
+    submit_all(&mut cluster.api(2), 60).await;
+    assert_served(all).await;
+    cluster.assert_same_state().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_is_killed_while_sixty_wait() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let mut all = Vec::new();
+    for id in cluster.others(leader) {
+        all.extend(waiters(&cluster, id, 30).await);
+    }
+    cluster.node_mut(leader).kill();
+    let alive = cluster.others(leader)[0];
+    submit_all(&mut cluster.api(alive), 60).await;
+    assert_served(all).await;
+    cluster.assert_same_state().await;
+}
+
+/// Those that wait on a node that is killed, or hangs, keep no task from the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_follower_holds_nobody_up() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let followers = cluster.others(leader);
+    for kills in [false, true] {
+        let first = waiters(&cluster, followers[0], 20).await;
+        let mut others = waiters(&cluster, followers[1], 10).await;
+        others.extend(waiters(&cluster, leader, 10).await);
+        if kills {
+            cluster.node_mut(followers[0]).kill();
+        } else {
+            cluster.node_mut(followers[0]).pause();
+        }
+        let lost = Instant::now();
+        submit_all(&mut cluster.api(leader), 20).await;
+        assert_served(others).await;
+        println!("killed {kills}: all served after {:?}", lost.elapsed());
+        assert!(lost.elapsed() < Duration::from_secs(8));
+        if kills {
+            continue;
+        }
+        // It speaks again, and its claims wait on.
+        cluster.node_mut(followers[0]).resume();
+        cluster.all_ready().await;
+        submit_all(&mut cluster.api(leader), 20).await;
+        assert_served(first).await;
+    }
+    cluster.assert_same_state().await;
+}
+
+/// A worker's latencies until nothing came for a while, in microseconds.
+async fn work(mut api: Api) -> Vec<u64> {
+    let mut latencies = Vec::new();
+    while let Some(task) = api.claim(claim(8_000)).await.unwrap() {
+        let submitted = std::str::from_utf8(&task.payload).unwrap();
+        latencies.push((now_ns() - submitted.parse::<u64>().unwrap()) / 1000);
+    }
+    latencies
+}
+
+/// No limit is checked: what it takes is for people to read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_submit_to_claim_with_a_thousand_waiting() {
+    const TASKS: usize = 1000;
+    let cluster = Cluster::start(3).await;
+    let mut workers = Vec::new();
+    for number in 0..1000 {
+        let id = 1 + number % 3;
+        if number < 3 || number % 100 == 0 {
+            // Some connections of their own, and the rest share them.
+            workers.push((id, cluster.api(id)));
+        }
+    }
+    let work: Vec<JoinHandle<Vec<u64>>> = (0..1000)
+        .map(|number| tokio::spawn(work(workers[number % workers.len()].1.clone())))
+        .collect();
+    until("a thousand wait", async || {
+        let mut waiting = 0.0;
+        for id in cluster.ids() {
+            waiting += metric(cluster.node(id).http, "corndogs_waiting_claims").await;
+        }
+        (waiting == 1000.0).then_some(())
+    })
+    .await;
+    let api = cluster.api(1);
+    let mut ticks = tokio::time::interval(Duration::from_millis(5));
+    let mut submits = Vec::new();
+    for _ in 0..TASKS {
+        ticks.tick().await;
+        let mut api = api.clone();
+        submits.push(tokio::spawn(async move {
+            api.submit(submit(&now_ns().to_string())).await.unwrap()
+        }));
+    }
+    join_all(submits).await;
+    let mut latencies = Histogram::<u64>::new(3).unwrap();
+    for worker in work {
+        for latency in worker.await.unwrap() {
+            latencies.record(latency).unwrap();
+        }
+    }
+    assert_eq!(latencies.len(), TASKS as u64);
+    println!(
+        "from submit to claim: p50 {} µs, p99 {} µs, at most {} µs",
+        latencies.value_at_quantile(0.5),
+        latencies.value_at_quantile(0.99),
+        latencies.max()
+    );
+}
