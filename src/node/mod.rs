@@ -20,7 +20,7 @@ mod sweep;
 
 use crate::clock::Clock;
 use crate::proto::durable::{self, command::Kind};
-use crate::queue::Outcome;
+use crate::queue::{Outcome, query};
 use crate::raft::network::peers::Peers;
 use crate::raft::{Raft, Status};
 use crate::store::{Store, StoreError, View};
@@ -34,6 +34,9 @@ pub enum NodeError {
     /// Nothing was done; safe to retry.
     #[error("{0}; nothing was done")]
     Unavailable(String),
+    /// Nothing was done, nor ever will be: it takes more than a node has room for.
+    #[error("{0}; nothing was done")]
+    TooLarge(String),
     /// It may have been done, or may still be.
     #[error("the outcome is not known: {0}")]
     Unknown(String),
@@ -128,14 +131,28 @@ impl Node {
     /// # Errors
     /// As [`Node::execute`].
     pub async fn claim(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
-        let nothing = |view: &dyn View| {
-            let waiting = view.counts().of(&claim.queue, &claim.current_state);
-            Ok(waiting == 0)
-        };
-        if self.local(nothing)? && self.read(nothing).await? {
+        if self.finds_nothing(&claim).await? {
             return Ok(Outcome::Task(None));
         }
         self.execute(Kind::Claim(claim)).await
+    }
+
+    /// Claims several tasks; as [`Node::claim`] where there is none.
+    ///
+    /// # Errors
+    /// As [`Node::execute`].
+    pub async fn claim_tasks(&self, batch: durable::ClaimTasks) -> Result<Outcome, NodeError> {
+        if let Some(claim) = &batch.next
+            && self.finds_nothing(claim).await?
+        {
+            return Ok(Outcome::Tasks(Vec::new()));
+        }
+        self.execute(Kind::ClaimTasks(batch)).await
+    }
+
+    async fn finds_nothing(&self, claim: &durable::Claim) -> Result<bool, NodeError> {
+        let nothing = |view: &dyn View| Ok(query::finds_nothing(view, claim));
+        Ok(self.local(nothing)? && self.read(nothing).await?)
     }
 
     /// Answers a query from a state that holds all that was acknowledged before the call.
