@@ -17,6 +17,7 @@ mod common;
 mod wire;
 
 mod any_node;
+mod batches;
 mod bootstrap;
 mod failures;
 mod faults;

@@ -214,40 +214,6 @@ async fn an_impossible_next_task_completes_nothing() {
 }
 
 #[tokio::test]
-async fn calls_that_come_later_are_refused() {
-    let server = Server::start().await;
-    let mut api = server.api().await;
-    let mut client = api.client.clone();
-    let later = [
-        client
-            .extend_task(ExtendTaskRequest::default())
-            .await
-            .map(drop),
-        client
-            .submit_tasks(SubmitTasksRequest {
-                tasks: vec![submit("q")],
-            })
-            .await
-            .map(drop),
-        client
-            .get_next_tasks(GetNextTasksRequest {
-                next: None,
-                max_tasks: 1,
-            })
-            .await
-            .map(drop),
-        client
-            .complete_tasks(CompleteTasksRequest::default())
-            .await
-            .map(drop),
-    ];
-    for answer in later {
-        assert_eq!(code(&answer), Code::Unimplemented);
-    }
-    assert_eq!(api.queues().await.unwrap(), (vec![], 0));
-}
-
-#[tokio::test]
 async fn fields_that_come_later_are_refused_and_not_ignored() {
     let server = Server::start().await;
     let mut api = server.api().await;
@@ -287,26 +253,18 @@ async fn fields_that_come_later_are_refused_and_not_ignored() {
         assert_eq!(status.code(), Code::Unimplemented, "{field}");
         assert!(names(&status, &[field]), "{status}");
     }
-    let claims = [
-        (
-            "wait_ms",
-            GetNextTaskRequest {
-                wait_ms: 1,
-                ..claim("")
-            },
-        ),
-        (
-            "queues",
-            GetNextTaskRequest {
-                queues: vec!["q".into()],
-                ..claim("")
-            },
-        ),
+    let waits = GetNextTaskRequest {
+        wait_ms: 1,
+        ..claim("")
+    };
+    let refused = [
+        api.claim(waits.clone()).await.map(drop),
+        api.claim_tasks(waits, 1).await.map(drop),
     ];
-    for (field, request) in claims {
-        let status = api.claim(request).await.unwrap_err();
-        assert_eq!(status.code(), Code::Unimplemented, "{field}");
-        assert!(names(&status, &[field]), "{status}");
+    for answer in refused {
+        let status = answer.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+        assert!(names(&status, &["wait_ms"]), "{status}");
     }
     assert_eq!(api.queues().await.unwrap(), (vec![], 0));
 }
