@@ -120,15 +120,18 @@ impl Translator {
         validate::name("worker", &request.worker)?;
         validate::wait_ms("wait_ms", request.wait_ms)?;
         validate::queues("queues", &request.queues)?;
-        validate::unsupported("queues", !request.queues.is_empty())?;
+        let queue = match request.queues.is_empty() {
+            true => or(request.queue, &self.defaults.queue),
+            false => request.queue,
+        };
         Ok(durable::Claim {
-            queue: or(request.queue, &self.defaults.queue),
+            queue,
             current_state: or(request.current_state, &self.defaults.current_state),
             override_timeout_s: request.override_timeout,
             override_current_state: request.override_current_state,
             override_auto_target_state: request.override_auto_target_state,
             worker: request.worker,
-            ..Default::default()
+            queues: request.queues,
         })
     }
 
@@ -197,6 +200,23 @@ impl Translator {
             target: Some(target),
         })
     }
+}
+
+/// A restart of a task's timeout.
+///
+/// # Errors
+/// If a field breaks a limit.
+pub fn extend(request: api::ExtendTaskRequest) -> Checked<durable::Extend> {
+    let target = target(
+        request.uuid,
+        request.queue,
+        request.current_state,
+        request.attempt,
+    )?;
+    Ok(durable::Extend {
+        target: Some(target),
+        timeout_s: request.timeout,
+    })
 }
 
 fn target(

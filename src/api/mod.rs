@@ -1,5 +1,6 @@
 //! The public gRPC services: translate, validate, ask the node, answer.
 
+pub mod batch;
 pub mod call;
 pub mod cluster;
 pub mod convert;

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::call::{self, Call};
 use super::convert::{self, Translator};
-use super::status::{Invalid, unexpected};
-use super::validate;
+use super::status::unexpected;
+use super::{batch, validate};
 use crate::node::Node;
 use crate::proto::durable::command::Kind;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
@@ -38,6 +38,10 @@ struct Calls {
     get_queue_task_counts: Call,
     get_task_state_counts: Call,
     get_queue_and_state_counts: Call,
+    extend_task: Call,
+    submit_tasks: Call,
+    get_next_tasks: Call,
+    complete_tasks: Call,
 }
 
 impl Service {
@@ -55,6 +59,10 @@ impl Service {
             get_queue_task_counts: Call::new("GetQueueTaskCounts"),
             get_task_state_counts: Call::new("GetTaskStateCounts"),
             get_queue_and_state_counts: Call::new("GetQueueAndStateCounts"),
+            extend_task: Call::new("ExtendTask"),
+            submit_tasks: Call::new("SubmitTasks"),
+            get_next_tasks: Call::new("GetNextTasks"),
+            complete_tasks: Call::new("CompleteTasks"),
         };
         Self {
             node,
@@ -63,7 +71,7 @@ impl Service {
         }
     }
 
-    fn new_uuid(&self) -> impl FnOnce() -> Uuid {
+    fn new_uuid(&self) -> impl Fn() -> Uuid {
         || self.node.clock().task_uuid()
     }
 
@@ -94,10 +102,6 @@ fn state_counts(counts: &QueueCounts) -> BTreeMap<String, i64> {
     states
         .map(|(state, tasks)| (state.to_string(), count(*tasks)))
         .collect()
-}
-
-fn later(call: &str) -> Status {
-    Invalid::Unsupported { what: call.into() }.into()
 }
 
 #[tonic::async_trait]
@@ -305,29 +309,59 @@ impl CorndogsService for Service {
 
     async fn extend_task(
         &self,
-        _: Request<ExtendTaskRequest>,
+        request: Request<ExtendTaskRequest>,
     ) -> Result<Response<ExtendTaskResponse>, Status> {
-        Err(later("ExtendTask"))
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let extend = convert::extend(request)?;
+            let task = self.task_of(Kind::Extend(extend)).await?;
+            Ok(ExtendTaskResponse {
+                task: message(task),
+            })
+        };
+        self.calls.extend_task.run(&metadata, work).await
     }
 
     async fn submit_tasks(
         &self,
-        _: Request<SubmitTasksRequest>,
+        request: Request<SubmitTasksRequest>,
     ) -> Result<Response<SubmitTasksResponse>, Status> {
-        Err(later("SubmitTasks"))
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let batch = self.translator.submit_tasks(request, self.new_uuid())?;
+            let outcome = self.node.execute(Kind::SubmitTasks(batch)).await?;
+            let tasks = batch::tasks(outcome)?;
+            Ok(SubmitTasksResponse { tasks })
+        };
+        self.calls.submit_tasks.run(&metadata, work).await
     }
 
     async fn get_next_tasks(
         &self,
-        _: Request<GetNextTasksRequest>,
+        request: Request<GetNextTasksRequest>,
     ) -> Result<Response<GetNextTasksResponse>, Status> {
-        Err(later("GetNextTasks"))
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let wait_ms = request.next.as_ref().map_or(0, |next| next.wait_ms);
+            let batch = self.translator.claim_tasks(request)?;
+            let wait = call::wait(wait_ms, &metadata);
+            let tasks = batch::tasks(self.node.claim_tasks(batch, wait).await?)?;
+            Ok(GetNextTasksResponse { tasks })
+        };
+        self.calls.get_next_tasks.run(&metadata, work).await
     }
 
     async fn complete_tasks(
         &self,
-        _: Request<CompleteTasksRequest>,
+        request: Request<CompleteTasksRequest>,
     ) -> Result<Response<CompleteTasksResponse>, Status> {
-        Err(later("CompleteTasks"))
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let batch = self.translator.complete_tasks(request, self.new_uuid())?;
+            let outcome = self.node.execute(Kind::CompleteTasks(batch)).await?;
+            let results = batch::results(outcome)?;
+            Ok(CompleteTasksResponse { results })
+        };
+        self.calls.complete_tasks.run(&metadata, work).await
     }
 }

@@ -25,6 +25,21 @@ pub enum Invalid {
     },
 }
 
+impl Invalid {
+    /// The same in a message that is part of another one: `path` goes before the field.
+    pub fn within(self, path: &str) -> Self {
+        match self {
+            Self::Field { field, limit } => Self::Field {
+                field: format!("{path}.{field}"),
+                limit,
+            },
+            Self::Unsupported { what } => Self::Unsupported {
+                what: format!("{path}.{what}"),
+            },
+        }
+    }
+}
+
 impl From<Invalid> for Status {
     fn from(invalid: Invalid) -> Self {
         let code = match &invalid {
@@ -48,7 +63,11 @@ impl From<Refusal> for Status {
 
 impl From<NodeError> for Status {
     fn from(error: NodeError) -> Self {
-        Self::unavailable(error.to_string())
+        let code = match &error {
+            NodeError::TooLarge(_) => Code::ResourceExhausted,
+            NodeError::Unavailable(_) | NodeError::Unknown(_) => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The limits of the contract, checked before anything is proposed.
 
+use std::fmt::Display;
+
 use uuid::Uuid;
 
 use super::status::Invalid;
@@ -8,6 +10,8 @@ use super::status::Invalid;
 const MAX_NAME_BYTES: usize = 255;
 /// The longest wait of a claim.
 const MAX_WAIT_MS: i64 = 60_000;
+/// The most tasks of one batch.
+const MAX_BATCH_TASKS: usize = 1000;
 /// The most queues of one claim.
 const MAX_QUEUES: usize = 100;
 /// The most entries of a task's metadata.
@@ -76,6 +80,17 @@ pub fn queues(field: &str, queues: &[String]) -> Checked {
         return invalid(field, format!("at most {MAX_QUEUES}, got {}", queues.len()));
     }
     queues.iter().try_for_each(|queue| name(field, queue))
+}
+
+/// How many tasks a batch holds, or asks for.
+pub fn batch(field: &str, tasks: impl TryInto<usize> + Display + Copy) -> Checked {
+    match tasks.try_into() {
+        Ok(1..=MAX_BATCH_TASKS) => Ok(()),
+        _ => invalid(
+            field,
+            format!("must be from 1 to {MAX_BATCH_TASKS}, got {tasks}"),
+        ),
+    }
 }
 
 /// A task's metadata.
@@ -171,5 +186,14 @@ mod tests {
         assert!(payload("payload", &[0; 10], 10).is_ok());
         assert!(payload("payload", &[0; 11], 10).is_err());
         assert!(queues("queues", &vec![String::new(); 101]).is_err());
+        for (tasks, is_ok) in [
+            (-1, false),
+            (0, false),
+            (1, true),
+            (1000, true),
+            (1001, false),
+        ] {
+            assert_eq!(batch("max_tasks", tasks).is_ok(), is_ok, "{tasks}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ::metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::node::{Node, NodeError};
+use crate::node::Node;
 use crate::store::counts::Counts;
 use crate::store::record::Totals;
 
@@ -68,8 +68,8 @@ impl Metrics {
         let fresh = node.read(|view| Ok((view.header().totals, view.counts().clone())));
         match tokio::time::timeout(FRESH_TIMEOUT, fresh).await {
             Ok(Ok((totals, counts))) => replicated(&mut text, totals, &counts),
-            Ok(Err(NodeError::Unavailable(why) | NodeError::Unknown(why))) => {
-                tracing::debug!(why, "a scrape without the replicated figures");
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a scrape without the replicated figures");
             }
             Err(_) => {
                 tracing::debug!("a scrape without the replicated figures: no fresh read in time")

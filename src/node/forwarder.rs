@@ -20,7 +20,7 @@ use crate::raft::{Leadership, Raft};
 const WINDOW: usize = 4;
 /// Commands in one batch.
 const MAX_BATCH_COMMANDS: usize = 1024;
-/// Bytes of commands in one batch, give or take one command.
+/// Bytes that the commands in one batch count for, give or take one command.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 /// How soon to look again for somebody to lead.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -161,8 +161,8 @@ impl Route {
 fn batch_len(waiting: &[Proposal]) -> usize {
     let mut bytes = 0;
     let fit = waiting.iter().take_while(|proposal| {
-        let fits = bytes == 0 || bytes + proposal.command.len() <= MAX_BATCH_BYTES;
-        bytes += proposal.command.len();
+        let fits = bytes == 0 || bytes + proposal.bytes() <= MAX_BATCH_BYTES;
+        bytes += proposal.bytes();
         fits
     });
     fit.count()

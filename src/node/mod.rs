@@ -36,6 +36,9 @@ pub enum NodeError {
     /// Nothing was done; safe to retry.
     #[error("{0}; nothing was done")]
     Unavailable(String),
+    /// Nothing was done, nor ever will be: it takes more than a node has room for.
+    #[error("{0}; nothing was done")]
+    TooLarge(String),
     /// It may have been done, or may still be.
     #[error("the outcome is not known: {0}")]
     Unknown(String),
@@ -133,15 +136,26 @@ impl Node {
     /// # Errors
     /// As [`Node::execute`].
     async fn claim_now(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
-        let nothing = |view: &dyn View| {
-            let now_ns = self.clock.now_ns();
-            let found = query::may_claim(view, &claim.queue, &claim.current_state, now_ns)?;
-            Ok(!found)
-        };
-        if self.local(nothing)? && self.read(nothing).await? {
+        if self.finds_nothing(&claim).await? {
             return Ok(Outcome::Task(None));
         }
         self.execute(Kind::Claim(claim)).await
+    }
+
+    /// Claims several tasks, in the same way.
+    async fn claim_tasks_now(&self, batch: durable::ClaimTasks) -> Result<Outcome, NodeError> {
+        if let Some(claim) = &batch.next
+            && self.finds_nothing(claim).await?
+        {
+            return Ok(Outcome::Tasks(Vec::new()));
+        }
+        self.execute(Kind::ClaimTasks(batch)).await
+    }
+
+    async fn finds_nothing(&self, claim: &durable::Claim) -> Result<bool, NodeError> {
+        let now_ns = self.clock.now_ns();
+        let nothing = |view: &dyn View| query::finds_nothing(view, claim, now_ns);
+        Ok(self.local(nothing)? && self.read(nothing).await?)
     }
 
     /// Answers a query from a state that holds all that was acknowledged before the call.

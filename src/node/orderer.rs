@@ -25,7 +25,7 @@ const WINDOW_ALONE: usize = 2;
 const WINDOW_OF_CLUSTER: usize = 1;
 /// Commands and batches in one entry.
 const MAX_GROUP_ITEMS: usize = 1024;
-/// Bytes of commands in one entry, give or take one item.
+/// Bytes that the commands in one entry count for, give or take one item.
 const MAX_GROUP_BYTES: usize = 4 << 20;
 /// Batches of this node itself go no way at all.
 const OWN_ROUTE: u64 = 0;
@@ -39,10 +39,10 @@ pub enum Item {
 }
 
 impl Item {
-    fn commands(&self) -> &Bytes {
+    fn bytes(&self) -> usize {
         match self {
-            Self::Own(proposal) => &proposal.command,
-            Self::Forwarded(forwarded) => &forwarded.commands,
+            Self::Own(proposal) => proposal.bytes(),
+            Self::Forwarded(forwarded) => forwarded.commands.len(),
         }
     }
 
@@ -89,9 +89,8 @@ fn window(raft: &Raft) -> usize {
 fn group_len(items: &[Item]) -> usize {
     let mut bytes = 0;
     let fit = items.iter().take_while(|item| {
-        let len = item.commands().len();
-        let fits = bytes == 0 || bytes + len <= MAX_GROUP_BYTES;
-        bytes += len;
+        let fits = bytes == 0 || bytes + item.bytes() <= MAX_GROUP_BYTES;
+        bytes += item.bytes();
         fits
     });
     fit.count()

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::orderer::Item;
 use super::{NodeError, forwarder, orderer};
 use crate::clock::{self, Clock};
-use crate::proto::durable;
+use crate::proto::durable::{self, command::Kind};
 use crate::queue::Outcome;
 use crate::raft::batches::{Done, Lost};
 use crate::raft::network::peers::Peers;
@@ -26,6 +26,9 @@ use crate::raft::{Leadership, Raft};
 const MAX_WAITING: usize = 16_384;
 /// Bytes of commands that may wait or be under way; more are refused.
 const MAX_IN_FLIGHT_BYTES: usize = 256 << 20;
+/// What a task that a claim of many may find counts for, among the bytes in flight and in an
+/// entry: such a command is short, but its changes and its answer are not.
+const CLAIMED_TASK_BYTES: usize = 4 << 10;
 /// How long a command waits for a leader before it is refused: longer than an election.
 pub const PATIENCE: Duration = Duration::from_millis(2500);
 
@@ -35,11 +38,16 @@ pub struct Proposal {
     pub command: Bytes,
     /// When to give up looking for a leader.
     patient_until: Duration,
-    _bytes: InFlight,
+    in_flight: InFlight,
     answer: oneshot::Sender<Result<Outcome, NodeError>>,
 }
 
 impl Proposal {
+    /// The bytes that it counts for.
+    pub fn bytes(&self) -> usize {
+        self.in_flight.bytes
+    }
+
     /// Whoever gave up before its turn gets nothing done.
     pub fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
@@ -99,13 +107,14 @@ impl Proposer {
     /// # Errors
     /// Unavailable when it was not proposed, unknown when it may still be applied.
     pub async fn propose(&self, command: durable::Command) -> Result<Outcome, NodeError> {
+        let claimed = claimed_bytes(&command);
         let command = Group::encode_command(&command);
-        let bytes = self.admit(command.len())?;
+        let in_flight = admit(&self.in_flight, command.len() + claimed)?;
         let (answer, outcome) = oneshot::channel();
         self.hand_in(Proposal {
             command,
             patient_until: clock::monotonic() + PATIENCE,
-            _bytes: bytes,
+            in_flight,
             answer,
         });
         outcome.await.unwrap_or_else(|_| {
@@ -186,17 +195,32 @@ impl Proposer {
             }
         }
     }
+}
 
-    fn admit(&self, bytes: usize) -> Result<InFlight, NodeError> {
-        let before = self.in_flight.fetch_add(bytes, Ordering::Relaxed);
-        let admitted = InFlight {
-            bytes,
-            total: self.in_flight.clone(),
-        };
-        if before + bytes > MAX_IN_FLIGHT_BYTES {
-            return Err(overloaded());
-        }
-        Ok(admitted)
+/// Takes a share of the bytes in flight.
+fn admit(total: &Arc<AtomicUsize>, bytes: usize) -> Result<InFlight, NodeError> {
+    if bytes > MAX_IN_FLIGHT_BYTES {
+        // No retry can help.
+        let why =
+            format!("a command may take {MAX_IN_FLIGHT_BYTES} bytes, and this one takes {bytes}");
+        return Err(NodeError::TooLarge(why));
+    }
+    let before = total.fetch_add(bytes, Ordering::Relaxed);
+    let admitted = InFlight {
+        bytes,
+        total: total.clone(),
+    };
+    if before + bytes > MAX_IN_FLIGHT_BYTES {
+        return Err(overloaded());
+    }
+    Ok(admitted)
+}
+
+/// What a command counts for beside its own bytes.
+fn claimed_bytes(command: &durable::Command) -> usize {
+    match &command.kind {
+        Some(Kind::ClaimTasks(batch)) => batch.max_tasks as usize * CLAIMED_TASK_BYTES,
+        _ => 0,
     }
 }
 
@@ -214,4 +238,42 @@ fn overloaded() -> NodeError {
 /// Nobody leads.
 pub fn no_leader() -> NodeError {
     NodeError::Unavailable("no leader with a quorum is known".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_in_flight_are_bounded() {
+        let total = Arc::new(AtomicUsize::new(0));
+        let half = admit(&total, MAX_IN_FLIGHT_BYTES / 2);
+        let rest = admit(&total, MAX_IN_FLIGHT_BYTES / 2);
+        assert!(half.is_ok() && rest.is_ok());
+        assert!(matches!(admit(&total, 1), Err(NodeError::Unavailable(_))));
+        drop(half);
+        assert!(admit(&total, 1).is_ok());
+        let never = admit(&total, MAX_IN_FLIGHT_BYTES + 1);
+        assert!(matches!(never, Err(NodeError::TooLarge(_))));
+        drop(rest);
+        assert_eq!(total.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_claim_of_many_counts_for_what_it_may_find() {
+        let claims = |max_tasks| durable::Command {
+            kind: Some(Kind::ClaimTasks(durable::ClaimTasks {
+                max_tasks,
+                ..Default::default()
+            })),
+            key: None,
+        };
+        assert_eq!(claimed_bytes(&claims(1000)), 1000 * CLAIMED_TASK_BYTES);
+        let submits = Kind::SubmitTasks(durable::SubmitTasks::default());
+        let submits = durable::Command {
+            kind: Some(submits),
+            key: None,
+        };
+        assert_eq!(claimed_bytes(&submits), 0);
+    }
 }

@@ -1,4 +1,4 @@
-//! Claim: the task that stands first in a queue and state goes to a worker.
+//! Claim: the task that stands first in a state of some queues goes to a worker.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::store::record::{Name, Task};
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, claim: Claim) -> Result<Step, StoreError> {
-    let Some(before) = view.first_ready(&claim.queue, &claim.current_state)? else {
+    let Some(before) = first(view, &claim)? else {
         return Ok((Outcome::Task(None), Vec::new()));
     };
     let after = Arc::new(claimed(view, now_ns, &claim, &before));
@@ -17,8 +17,31 @@ pub(super) fn step(view: &impl View, now_ns: i64, claim: Claim) -> Result<Step, 
     Ok((outcome, vec![Change::Replace { before, after }]))
 }
 
+/// Where a claim looks; a queue may come twice.
+pub(super) fn queues(claim: &Claim) -> impl Iterator<Item = &str> {
+    let is_given = claim.queues.is_empty() || !claim.queue.is_empty();
+    let queue = is_given.then_some(claim.queue.as_str());
+    queue
+        .into_iter()
+        .chain(claim.queues.iter().map(String::as_str))
+}
+
+/// The best task of all the queues.
+fn first(view: &impl View, claim: &Claim) -> Result<Option<Arc<Task>>, StoreError> {
+    let mut best: Option<Arc<Task>> = None;
+    for queue in queues(claim) {
+        let Some(task) = view.first_ready(queue, &claim.current_state)? else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|best| task.place() < best.place()) {
+            best = Some(task);
+        }
+    }
+    Ok(best)
+}
+
 /// The row after the claim: states swapped first, then overridden.
-fn claimed(view: &impl View, now_ns: i64, claim: &Claim, before: &Task) -> Task {
+pub(super) fn claimed(view: &impl View, now_ns: i64, claim: &Claim, before: &Task) -> Task {
     let overridden = |swapped: &Name, name: &str| match name.is_empty() {
         true => swapped.clone(),
         false => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::archive::ended;
+use super::outcome::Completion;
 use super::step::{Step, refused};
 use super::submit::{self, Plan};
 use super::target::{Found, find};
@@ -11,10 +12,27 @@ use crate::proto::durable::Complete;
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<Step, StoreError> {
+    Ok(match decide(view, now_ns, complete)? {
+        Ok((Completion { task, next_task }, changes)) => {
+            (Outcome::Completed { task, next_task }, changes)
+        }
+        Err(refusal) => refused(refusal),
+    })
+}
+
+/// What a completion comes to, and the changes that make it so; or why it changes nothing.
+pub(super) type Decision = Result<(Completion, Vec<Change>), Refusal>;
+
+/// Decides a completion; changes nothing.
+pub(super) fn decide(
+    view: &impl View,
+    now_ns: i64,
+    complete: Complete,
+) -> Result<Decision, StoreError> {
     let before = match find(view, complete.target.as_ref())? {
         Found::Live(task) => task,
-        Found::Nothing => return Ok((completed_nothing(), Vec::new())),
-        Found::Refused(refusal) => return Ok(refused(refusal)),
+        Found::Nothing => return Ok(Ok((Completion::default(), Vec::new()))),
+        Found::Refused(refusal) => return Ok(Err(refusal)),
     };
     let after = Arc::new(ended(now_ns, &before, names::completed()));
     let uuid = after.uuid;
@@ -29,7 +47,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<
         None => None,
         Some(next) => match submit::plan(view, now_ns, next, Some(&before))? {
             Plan::New(next) if next.uuid == uuid => {
-                return Ok(refused(Refusal::UuidTaken { uuid }));
+                return Ok(Err(Refusal::UuidTaken { uuid }));
             }
             Plan::New(next) => {
                 changes.push(Change::Submit(next.clone()));
@@ -38,15 +56,8 @@ pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<
             // Its own request again: the task as it is once this step is done.
             Plan::Existing(existing) if existing.uuid == uuid => task.clone(),
             Plan::Existing(existing) => Some(existing),
-            Plan::Refused(refusal) => return Ok(refused(refusal)),
+            Plan::Refused(refusal) => return Ok(Err(refusal)),
         },
     };
-    Ok((Outcome::Completed { task, next_task }, changes))
-}
-
-fn completed_nothing() -> Outcome {
-    Outcome::Completed {
-        task: None,
-        next_task: None,
-    }
+    Ok(Ok((Completion { task, next_task }, changes)))
 }

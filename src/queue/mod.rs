@@ -1,4 +1,4 @@
-//! The pure machine: what submit, claim, update, complete, cancel and time out mean.
+//! The pure machine: what submit, claim, update, complete, cancel, extend and time out mean.
 //!
 //! Knows no clock, no randomness and no IO: time and uuids come in the command,
 //! rows come from a [`crate::store::View`], and changes go to a [`crate::store::Changes`].
@@ -6,20 +6,25 @@
 mod archive;
 mod cancel;
 mod claim;
+mod claim_tasks;
 mod complete;
+mod complete_tasks;
 mod expire;
+mod extend;
 mod names;
 pub mod outcome;
+mod planned;
 pub mod query;
 mod ripen;
+pub mod size;
 mod step;
 mod submit;
+mod submit_tasks;
 mod target;
 mod timeout;
 mod update;
 
-pub use outcome::{Outcome, Refusal, Row};
-pub use step::{Step, step};
+pub use outcome::{Completion, Outcome, Refusal, Row};
 
 #[cfg(test)]
 mod tests;
@@ -46,11 +51,7 @@ pub fn apply(
         store.record(change)?;
     }
     for command in group.commands {
-        let (outcome, changes) = step(store, now_ns, command)?;
-        for change in changes {
-            store.record(change)?;
-        }
-        outcomes.push(outcome);
+        outcomes.push(step::perform(store, now_ns, command)?);
     }
     store.end_entry(position)?;
     Ok(outcomes)

@@ -26,10 +26,19 @@ impl Deref for Row {
     }
 }
 
+/// What a completion came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// The archived task; none where nothing was changed.
+    pub task: Option<Row>,
+    /// The task that was submitted in the same step.
+    pub next_task: Option<Row>,
+}
+
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Submit, claim, update and cancel: the task as it is now, or nothing to act on.
+    /// Submit, claim, update, extend and cancel: the task as it is now, or nothing to act on.
     Task(Option<Row>),
     /// Complete: the completed task, or nothing to act on, and what was submitted with it.
     Completed {
@@ -38,6 +47,10 @@ pub enum Outcome {
         /// The task that was submitted in the same step.
         next_task: Option<Row>,
     },
+    /// A batch of submits: their tasks as they are now, in order. A claim of many: what was claimed.
+    Tasks(Vec<Row>),
+    /// A batch of completions: what each came to, in order.
+    Completions(Vec<Completion>),
     /// One step of a clean-up.
     TimedOut {
         /// How many tasks it timed out.

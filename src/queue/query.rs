@@ -2,14 +2,12 @@
 
 use uuid::Uuid;
 
-use super::Row;
+use super::{Row, claim};
+use crate::proto::durable::Claim;
 use crate::store::{StoreError, View};
 
 /// Whether a claim that comes at `now_ns` (since 1970) may find a task in that queue and state.
-///
-/// # Errors
-/// If the view can't answer.
-pub fn may_claim(
+fn may_claim(
     view: &(impl View + ?Sized),
     queue: &str,
     state: &str,
@@ -35,4 +33,21 @@ pub fn task(view: &(impl View + ?Sized), uuid: Uuid) -> Result<Option<Row>, Stor
         Some(task) => Ok(Some(Row::Live(task))),
         None => Ok(view.archived(uuid)?.map(Row::Archived)),
     }
+}
+
+/// Whether a claim that comes at `now_ns` (since 1970) finds nothing where it looks.
+///
+/// # Errors
+/// If the view can't answer.
+pub fn finds_nothing(
+    view: &(impl View + ?Sized),
+    claim: &Claim,
+    now_ns: i64,
+) -> Result<bool, StoreError> {
+    for queue in claim::queues(claim) {
+        if may_claim(view, queue, &claim.current_state, now_ns)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

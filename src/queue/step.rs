@@ -1,24 +1,33 @@
-//! One command against the state: what it comes to, and what it changes.
+//! One command: what it comes to, and what it changes.
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Outcome, Refusal, cancel, claim, complete, expire, ripen, submit, timeout, update};
+use super::{
+    Outcome, Refusal, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend, ripen,
+    submit, submit_tasks, timeout, update,
+};
 use crate::proto::durable::{Command, command::Kind};
-use crate::store::{Change, StoreError, View};
+use crate::store::{Change, Changes, StoreError};
 
 /// What a command comes to, and the changes that make it so, in order.
 pub type Step = (Outcome, Vec<Change>);
 
-/// Decides one command; changes nothing.
+/// Does one command. Its changes are decided against the state, then recorded; a batch whose
+/// items see the changes of those before them does so item by item.
 ///
 /// `now_ns` is the replicated clock. Nothing a command holds makes it fail:
 /// what can't be read is refused as [`Refusal::Malformed`].
 ///
 /// # Errors
-/// If the view can't answer.
-pub fn step(view: &impl View, now_ns: i64, command: Command) -> Result<Step, StoreError> {
-    match command.kind {
+/// If the store can't read what it holds, or a change does not follow on it.
+pub fn perform(
+    store: &mut impl Changes,
+    now_ns: i64,
+    command: Command,
+) -> Result<Outcome, StoreError> {
+    let view = &*store;
+    let step = match command.kind {
         Some(Kind::Submit(submit)) => submit::step(view, now_ns, submit),
         Some(Kind::Claim(claim)) => claim::step(view, now_ns, claim),
         Some(Kind::Update(update)) => update::step(view, now_ns, update),
@@ -26,18 +35,25 @@ pub fn step(view: &impl View, now_ns: i64, command: Command) -> Result<Step, Sto
         Some(Kind::Cancel(cancel)) => cancel::step(view, now_ns, cancel),
         Some(Kind::TimeOut(time_out)) => timeout::step(view, now_ns, time_out),
         Some(Kind::Expire(expire)) => expire::step(view, expire),
+        Some(Kind::Extend(extend)) => extend::step(view, now_ns, extend),
+        Some(Kind::SubmitTasks(batch)) => submit_tasks::step(view, now_ns, batch),
+        Some(Kind::ClaimTasks(batch)) => return claim_tasks::perform(store, now_ns, batch),
+        Some(Kind::CompleteTasks(batch)) => return complete_tasks::perform(store, now_ns, batch),
         Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
-        Some(
-            Kind::Extend(_)
-            | Kind::SubmitTasks(_)
-            | Kind::ClaimTasks(_)
-            | Kind::CompleteTasks(_)
-            | Kind::Forget(_),
-        )
-        | None => Ok(refused(Refusal::Malformed {
+        Some(Kind::Forget(_)) | None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),
-    }
+    };
+    let (outcome, changes) = step?;
+    record_all(store, changes)?;
+    Ok(outcome)
+}
+
+/// Makes changes visible, in order.
+pub(super) fn record_all(store: &mut impl Changes, changes: Vec<Change>) -> Result<(), StoreError> {
+    changes
+        .into_iter()
+        .try_for_each(|change| store.record(change))
 }
 
 /// The step that changes nothing and says why.

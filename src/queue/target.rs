@@ -1,6 +1,8 @@
-//! Which task an update, complete or cancel is meant for.
+//! Which task an update, complete, cancel or extend is meant for.
 
 use std::sync::Arc;
+
+use uuid::Uuid;
 
 use super::Refusal;
 use super::step::read_uuid;
@@ -18,16 +20,19 @@ pub(super) enum Found {
     Refused(Refusal),
 }
 
+/// A target that names a task.
+pub(super) fn read(target: Option<&Target>) -> Result<(&Target, Uuid), Refusal> {
+    let target = target.ok_or(Refusal::Malformed {
+        reason: "it names no task",
+    })?;
+    Ok((target, read_uuid(&target.uuid)?))
+}
+
 /// Looks a target up. Its attempt is compared before its state: a worker whose
 /// lease is over learns so, wherever the task went meanwhile.
 pub(super) fn find(view: &impl View, target: Option<&Target>) -> Result<Found, StoreError> {
-    let Some(target) = target else {
-        return Ok(Found::Refused(Refusal::Malformed {
-            reason: "it names no task",
-        }));
-    };
-    let uuid = match read_uuid(&target.uuid) {
-        Ok(uuid) => uuid,
+    let (target, uuid) = match read(target) {
+        Ok(read) => read,
         Err(refusal) => return Ok(Found::Refused(refusal)),
     };
     let Some(task) = view.live(uuid)? else {

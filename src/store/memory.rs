@@ -212,6 +212,13 @@ impl View for MemoryStore {
         Ok(first.map(|(_, task)| task.clone()))
     }
 
+    fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
+        let from = (Bound::Excluded(after), Bound::Unbounded);
+        let line = self.ready_map(queue, state);
+        let next = line.and_then(|line| line.range(from).next());
+        Ok(next.map(|(_, task)| task.clone()))
+    }
+
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let next = self.deadlines.range((from, Bound::Unbounded)).next();

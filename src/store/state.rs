@@ -15,7 +15,7 @@ use super::layered::Layered;
 use super::lines::Lines;
 use super::packed::Packed;
 use super::ready::Line;
-use super::record::{Bucket, Deadline, Header, Name, Ripening, Task};
+use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 use super::view::Result;
 use super::{Ledger, StoreError, View, counts::Counts};
 
@@ -168,6 +168,20 @@ impl State {
     }
 }
 
+impl State {
+    /// The row of a task that stands in a line.
+    fn ready(&self, queue: &str, state: &str, uuid: Uuid) -> Result<Arc<Task>> {
+        self.live(uuid)?.ok_or_else(|| bad_line(queue, state))
+    }
+}
+
+fn bad_line(queue: &str, state: &str) -> StoreError {
+    StoreError::damaged(
+        "ready index",
+        format!("{queue:?}, {state:?} does not match its rows"),
+    )
+}
+
 impl View for State {
     fn live(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
         if let Some(row) = self.live.recent(&uuid) {
@@ -193,15 +207,20 @@ impl View for State {
         if self.claimable(queue, state) == 0 {
             return Ok(None);
         }
-        let missing = || {
-            StoreError::damaged(
-                "ready index",
-                format!("{queue:?}, {state:?} does not match its rows"),
-            )
-        };
         let first = self.lines.first(queue, state, self.disk()?)?;
-        let task = self.live(first.ok_or_else(missing)?)?;
-        task.map(Some).ok_or_else(missing)
+        match first {
+            Some(uuid) => self.ready(queue, state, uuid).map(Some),
+            None => Err(bad_line(queue, state)),
+        }
+    }
+
+    fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
+        if self.claimable(queue, state) == 0 {
+            return Ok(None);
+        }
+        let next = self.lines.next(queue, state, Some(&after), self.disk()?)?;
+        next.map(|(_, uuid)| self.ready(queue, state, uuid))
+            .transpose()
     }
 
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::counts::Counts;
-use super::record::{Bucket, Deadline, Header, Ripening, Task};
+use super::record::{Bucket, Deadline, Header, Place, Ripening, Task};
 
 /// Answers of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -25,6 +25,9 @@ pub trait View {
 
     /// The live task that can be claimed first in that queue and state.
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>>;
+
+    /// The live task of that queue and state that comes next after a place.
+    fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>>;
 
     /// The live task whose deadline comes next after `after`, or the first one.
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>>;

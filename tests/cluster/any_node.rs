@@ -154,12 +154,14 @@ impl Walk {
         let mut client = self.api.client.clone();
         let tasks = vec![self.submit(3), self.submit(4)];
         let answer = client.submit_tasks(SubmitTasksRequest { tasks }).await;
+        assert_eq!(code(&answer), Code::Ok);
         self.note("SubmitTasks", &answer.map(tonic::Response::into_inner));
         let next = GetNextTasksRequest {
             next: Some(self.claim()),
             max_tasks: 2,
         };
         let answer = client.get_next_tasks(next).await;
+        assert_eq!(answer.as_ref().unwrap().get_ref().tasks.len(), 2);
         self.note("GetNextTasks", &answer.map(tonic::Response::into_inner));
         let extend = ExtendTaskRequest {
             uuid: self.uuid(1),
@@ -169,10 +171,17 @@ impl Walk {
             timeout: 50,
         };
         let answer = client.extend_task(extend).await;
+        assert!(answer.as_ref().unwrap().get_ref().task.is_some());
         self.note("ExtendTask", &answer.map(tonic::Response::into_inner));
         let tasks = vec![self.complete(1, 1), self.complete(2, 5)];
         let answer = client.complete_tasks(CompleteTasksRequest { tasks }).await;
+        let results = &answer.as_ref().unwrap().get_ref().results;
+        let done: Vec<bool> = results.iter().map(|one| one.task.is_some()).collect();
+        assert_eq!(done, [true, false]);
         self.note("CompleteTasks", &answer.map(tonic::Response::into_inner));
+        let invalid = self.api.submit_tasks(Vec::new()).await;
+        assert_eq!(code(&invalid), Code::InvalidArgument);
+        self.note("SubmitTasks, invalid", &invalid);
     }
 
     async fn counts(&mut self) {

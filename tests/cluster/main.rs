@@ -19,6 +19,7 @@ mod wire;
 
 mod any_node;
 mod away;
+mod batches;
 mod bootstrap;
 mod delayed;
 mod failures;

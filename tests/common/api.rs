@@ -97,6 +97,37 @@ impl Api {
         Ok(self.client.cancel_task(request).await?.into_inner().task)
     }
 
+    pub async fn extend(&mut self, request: ExtendTaskRequest) -> Tries<Option<Task>> {
+        Ok(self.client.extend_task(request).await?.into_inner().task)
+    }
+
+    pub async fn submit_tasks(&mut self, tasks: Vec<SubmitTaskRequest>) -> Tries<Vec<Task>> {
+        let request = SubmitTasksRequest { tasks };
+        Ok(self.client.submit_tasks(request).await?.into_inner().tasks)
+    }
+
+    pub async fn claim_tasks(
+        &mut self,
+        next: GetNextTaskRequest,
+        max_tasks: i32,
+    ) -> Tries<Vec<Task>> {
+        let request = GetNextTasksRequest {
+            next: Some(next),
+            max_tasks,
+        };
+        let answer = self.client.get_next_tasks(request).await?.into_inner();
+        Ok(answer.tasks)
+    }
+
+    pub async fn complete_tasks(
+        &mut self,
+        tasks: Vec<CompleteTaskRequest>,
+    ) -> Tries<Vec<CompleteTaskResponse>> {
+        let request = CompleteTasksRequest { tasks };
+        let answer = self.client.complete_tasks(request).await?.into_inner();
+        Ok(answer.results)
+    }
+
     pub async fn clean_up(&mut self, at_time: i64, queue: &str) -> Tries<i64> {
         let request = CleanUpTimedOutRequest {
             at_time,

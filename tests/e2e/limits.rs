@@ -90,6 +90,34 @@ async fn bad_acts(api: &mut Api, task: &Task) -> Vec<Refused> {
     refused
 }
 
+/// Batches with one bad item each, beside a good one.
+async fn bad_items(api: &mut Api, task: &Task) -> Vec<Refused> {
+    let mut refused = Vec::new();
+    for (request, field, limit) in bad_submits() {
+        let answer = api.submit_tasks(vec![submit(), request]).await.map(drop);
+        refused.push(Refused(answer, format!("tasks[1].{field}"), limit));
+    }
+    for (request, field, limit) in bad_claims() {
+        let answer = api.claim_tasks(request, 1).await.map(drop);
+        refused.push(Refused(answer, format!("next.{field}"), limit));
+    }
+    let good = CompleteTaskRequest {
+        uuid: task.uuid.clone(),
+        queue: "q".into(),
+        current_state: task.current_state.clone(),
+        ..Default::default()
+    };
+    for uuid in bad_uuids() {
+        let bad = CompleteTaskRequest {
+            uuid,
+            ..good.clone()
+        };
+        let answer = api.complete_tasks(vec![good.clone(), bad]).await.map(drop);
+        refused.push(Refused(answer, "tasks[1].uuid".to_owned(), "uuid"));
+    }
+    refused
+}
+
 #[tokio::test]
 async fn refusals_name_field_and_limit_and_change_nothing() {
     let server = Server::start().await;
@@ -133,6 +161,7 @@ async fn refusals_name_field_and_limit_and_change_nothing() {
             limit,
         ));
     }
+    refused.extend(bad_items(&mut api, &task).await);
     refused.push(Refused(
         api.clean_up(-1, "").await.map(drop),
         "at_time".to_owned(),

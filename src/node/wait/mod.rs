@@ -196,6 +196,30 @@ impl Node {
         .await
     }
 
+    /// Claims several tasks, and waits up to `wait` for the first one, as [`Node::claim`] does.
+    ///
+    /// # Errors
+    /// As [`Node::claim`].
+    pub async fn claim_tasks(
+        &self,
+        batch: durable::ClaimTasks,
+        wait: Duration,
+    ) -> Result<Outcome, NodeError> {
+        let Some(claim) = batch.next.as_ref().filter(|_| !wait.is_zero()) else {
+            return self.claim_tasks_now(batch).await;
+        };
+        self.claim_waiting(lines_of(claim), wait, |turn| {
+            let (node, batch) = (self.clone(), batch.clone());
+            async move {
+                match turn {
+                    Try::First | Try::Last => node.claim_tasks_now(batch).await,
+                    Try::Turn => node.execute(Kind::ClaimTasks(batch)).await,
+                }
+            }
+        })
+        .await
+    }
+
     /// Tries until there is a task in one of the lines, or the wait is over.
     async fn claim_waiting<Tried>(
         &self,
@@ -249,5 +273,9 @@ fn ended() -> NodeError {
 }
 
 fn found_nothing(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Task(None))
+    match outcome {
+        Outcome::Task(task) => task.is_none(),
+        Outcome::Tasks(tasks) => tasks.is_empty(),
+        _ => false,
+    }
 }

@@ -57,7 +57,12 @@ fn a_uuid_of_another_length_is_refused() {
         assert_malformed(command(Kind::Submit(submit)));
         assert_malformed(command(Kind::Submit(client)));
         assert_malformed(command(Kind::Update(update)));
+        let extend = durable::Extend {
+            target: target.clone(),
+            timeout_s: 1,
+        };
         assert_malformed(command(Kind::Complete(complete)));
+        assert_malformed(command(Kind::Extend(extend)));
         assert_malformed(command(Kind::Cancel(durable::Cancel { target })));
     }
 }
@@ -68,6 +73,38 @@ fn a_missing_target_or_kind_is_refused() {
     assert_malformed(command(Kind::Update(durable::Update::default())));
     assert_malformed(command(Kind::Complete(durable::Complete::default())));
     assert_malformed(command(Kind::Cancel(durable::Cancel::default())));
+    assert_malformed(command(Kind::Extend(durable::Extend::default())));
+}
+
+#[test]
+fn one_malformed_item_refuses_its_batch() {
+    let target = Some(Target {
+        uuid: submit("a").uuid,
+        queue: "default".into(),
+        current_state: "submitted".into(),
+        attempt: 0,
+    });
+    let good = durable::Complete {
+        target: target.clone(),
+        next_task: Some(submit("b")),
+    };
+    let no_next = durable::Complete {
+        target,
+        next_task: Some(durable::Submit::default()),
+    };
+    for bad in [durable::Complete::default(), no_next] {
+        let tasks = vec![good.clone(), bad];
+        let batch = durable::CompleteTasks { tasks };
+        assert_malformed(command(Kind::CompleteTasks(batch)));
+    }
+    let tasks = vec![submit("b"), durable::Submit::default()];
+    let batch = durable::SubmitTasks { tasks };
+    assert_malformed(command(Kind::SubmitTasks(batch)));
+    let batch = durable::ClaimTasks {
+        max_tasks: 1,
+        ..Default::default()
+    };
+    assert_malformed(command(Kind::ClaimTasks(batch)));
 }
 
 #[test]

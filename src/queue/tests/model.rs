@@ -7,9 +7,13 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use prost::Message;
+
 use crate::proto::durable::{
-    Claim, Complete, Expire, Submit, Target, TimeOut, Update, command::Kind,
+    Claim, ClaimTasks, Complete, CompleteTasks, Expire, Extend, Submit, SubmitTasks, Target,
+    TimeOut, Update, command::Kind,
 };
+use crate::proto::v1alpha1;
 use crate::queue::{Outcome, Refusal};
 use crate::store::record;
 
@@ -48,6 +52,8 @@ pub struct Entry {
 pub enum Answer {
     Task(Option<Row>),
     Completed(Option<Row>, Option<Box<Row>>),
+    Tasks(Vec<Row>),
+    Completions(Vec<(Option<Row>, Option<Row>)>),
     TimedOut(u64, Option<(i64, u64)>),
     Expired(u64, bool),
     Stale(Uuid, i64, String),
@@ -85,6 +91,10 @@ impl Model {
                 Ok(None) => Answer::Task(None),
                 Err(refused) => refused,
             },
+            Kind::Extend(extend) => self.extend(extend),
+            Kind::SubmitTasks(batch) => self.submit_tasks(batch),
+            Kind::ClaimTasks(batch) => self.claim_tasks(batch),
+            Kind::CompleteTasks(batch) => self.complete_tasks(batch),
             Kind::TimeOut(time_out) => self.time_out(time_out),
             Kind::Expire(expire) => self.expire(expire),
             // Every entry begins with what is due, and no test has more than fits there.
@@ -181,12 +191,72 @@ impl Model {
         Answer::Task(Some(row))
     }
 
+    fn submit_tasks(&mut self, batch: &SubmitTasks) -> Answer {
+        let (tasks, submitted) = (self.tasks.clone(), self.submitted);
+        let mut rows = Vec::new();
+        for submit in &batch.tasks {
+            match self.submit(submit) {
+                Answer::Task(row) => rows.extend(row),
+                refused => {
+                    (self.tasks, self.submitted) = (tasks, submitted);
+                    return refused;
+                }
+            }
+        }
+        Answer::Tasks(rows)
+    }
+
+    /// The best task of all queues that a claim names, but for some.
+    fn best(&self, claim: &Claim, but: &[Row]) -> Option<usize> {
+        let mut queues = claim.queues.clone();
+        if queues.is_empty() || !claim.queue.is_empty() {
+            queues.push(claim.queue.clone());
+        }
+        let lines = queues
+            .iter()
+            .map(|queue| self.order(queue, &claim.current_state));
+        let all = lines.flatten().filter(|at| {
+            let uuid = self.tasks[*at].row.uuid;
+            but.iter().all(|row| row.uuid != uuid)
+        });
+        all.min_by_key(|at| {
+            let row = &self.tasks[*at].row;
+            (std::cmp::Reverse(row.priority), row.submitted, row.arrival)
+        })
+    }
+
     fn claim(&mut self, claim: &Claim) -> Answer {
-        let order = self.order(&claim.queue, &claim.current_state);
-        let Some(at) = order.first() else {
+        let Some(at) = self.best(claim, &[]) else {
             return Answer::Task(None);
         };
-        let row = &mut self.tasks[*at].row;
+        self.tasks[at].row = self.claimed(at, claim);
+        Answer::Task(Some(self.tasks[at].row.clone()))
+    }
+
+    fn claim_tasks(&mut self, batch: &ClaimTasks) -> Answer {
+        let Some(claim) = &batch.next else {
+            return Answer::Malformed;
+        };
+        let mut answer = v1alpha1::GetNextTasksResponse::default();
+        let mut rows = Vec::new();
+        while rows.len() < batch.max_tasks as usize {
+            let Some(at) = self.best(claim, &rows) else {
+                break;
+            };
+            let row = self.claimed(at, claim);
+            answer.tasks.push(row.message());
+            if !rows.is_empty() && answer.encoded_len() as u64 > batch.max_bytes {
+                break;
+            }
+            self.tasks[at].row = row.clone();
+            rows.push(row);
+        }
+        Answer::Tasks(rows)
+    }
+
+    /// A task as the claim will leave it.
+    fn claimed(&self, at: usize, claim: &Claim) -> Row {
+        let mut row = self.tasks[at].row.clone();
         row.state = row.target.clone();
         row.target = claim.current_state.clone();
         row.attempt += 1;
@@ -207,7 +277,7 @@ impl Model {
         if !claim.override_auto_target_state.is_empty() {
             row.target = claim.override_auto_target_state.clone();
         }
-        Answer::Task(Some(row.clone()))
+        row
     }
 
     /// The live task that a target means, or the answer that refuses it.
@@ -246,6 +316,23 @@ impl Model {
         Answer::Task(Some(row.clone()))
     }
 
+    fn extend(&mut self, extend: &Extend) -> Answer {
+        let at = match self.find(extend.target.as_ref()) {
+            Ok(Some(at)) => at,
+            Ok(None) => return Answer::Task(None),
+            Err(refused) => return refused,
+        };
+        let row = &mut self.tasks[at].row;
+        row.updated = self.clock;
+        if extend.timeout_s > 0 {
+            row.timeout = extend.timeout_s;
+        }
+        if extend.timeout_s < 0 {
+            row.timeout = 0;
+        }
+        Answer::Task(Some(row.clone()))
+    }
+
     fn archive(&mut self, at: usize, state: &str) -> Row {
         match state {
             "completed" => self.completed += 1,
@@ -279,6 +366,14 @@ impl Model {
                 refused
             }
         }
+    }
+
+    fn complete_tasks(&mut self, batch: &CompleteTasks) -> Answer {
+        let results = batch.tasks.iter().map(|item| match self.complete(item) {
+            Answer::Completed(task, next) => (task, next.map(|next| *next)),
+            _ => (None, None),
+        });
+        Answer::Completions(results.collect())
     }
 
     fn time_out(&mut self, time_out: &TimeOut) -> Answer {
@@ -349,6 +444,34 @@ impl Model {
     }
 }
 
+impl Row {
+    /// As clients see a live task.
+    fn message(&self) -> v1alpha1::Task {
+        let starts = self.updated.max(self.not_before);
+        let passes = i128::from(starts) + i128::from(self.timeout) * 1_000_000_000;
+        let expires_at = i64::try_from(passes).ok().filter(|_| self.timeout > 0);
+        v1alpha1::Task {
+            uuid: self.uuid.to_string(),
+            queue: self.queue.clone(),
+            current_state: self.state.clone(),
+            auto_target_state: self.target.clone(),
+            submit_time: self.submitted,
+            update_time: self.updated,
+            timeout: self.timeout,
+            payload: self.payload.clone().into(),
+            priority: self.priority,
+            attempt: self.attempt,
+            worker: self.worker.clone(),
+            expires_at: expires_at.unwrap_or(0),
+            claim_timeout: self.claim_timeout,
+            not_before: self.not_before,
+            max_attempts: self.max_attempts,
+            unique_key: self.unique_key.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+}
+
 impl From<&record::Task> for Row {
     fn from(task: &record::Task) -> Self {
         Row {
@@ -382,6 +505,14 @@ impl From<&Outcome> for Answer {
             Outcome::Task(task) => Answer::Task(row(task)),
             Outcome::Completed { task, next_task } => {
                 Answer::Completed(row(task), row(next_task).map(Box::new))
+            }
+            Outcome::Tasks(rows) => {
+                Answer::Tasks(rows.iter().map(|row| Row::from(&**row)).collect())
+            }
+            Outcome::Completions(results) => {
+                let results = results.iter();
+                let results = results.map(|result| (row(&result.task), row(&result.next_task)));
+                Answer::Completions(results.collect())
             }
             Outcome::TimedOut { tasks, resume } => {
                 Answer::TimedOut(*tasks, resume.map(|resume| (resume.at_ns, resume.seq)))

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::model::{Answer, Model, Row};
 use super::{assert_in_step, bytes_of, command, uuid_of};
 use crate::proto::durable::{
-    Cancel, Claim, Complete, Deadline, Expire, Group, Ripen, Submit, Target, TimeOut, Update,
-    command::Kind,
+    Cancel, Claim, ClaimTasks, Complete, CompleteTasks, Deadline, Expire, Extend, Group, Ripen,
+    Submit, SubmitTasks, Target, TimeOut, Update, command::Kind,
 };
 use crate::queue::apply;
 use crate::store::record::Position;
@@ -25,6 +25,10 @@ enum Act {
     Update(Aim, Update),
     Complete(Aim, Option<Draft>),
     Cancel(Aim),
+    Extend(Aim, i64),
+    SubmitTasks(Vec<Draft>),
+    ClaimTasks(ClaimTasks),
+    CompleteTasks(Vec<(Aim, Option<Draft>)>),
     TimeOut {
         at_s: i64,
         queue: String,
@@ -129,17 +133,41 @@ fn claim() -> impl Strategy<Value = Claim> {
     let overrides = (name(&STATES), name(&STATES));
     let worker = prop::sample::select(vec!["", "w1", "w2"]);
     let timeout = prop_oneof![3 => Just(0i64), 1 => timeout()];
-    (name(&QUEUES), name(&STATES), timeout, overrides, worker).prop_map(
-        |(queue, current_state, override_timeout_s, overrides, worker)| Claim {
-            queue,
+    (queues(), name(&STATES), timeout, overrides, worker).prop_map(
+        |(queues, current_state, override_timeout_s, overrides, worker)| Claim {
+            queue: queues.0,
+            queues: queues.1,
             current_state,
             override_timeout_s,
             override_current_state: overrides.0,
             override_auto_target_state: overrides.1,
             worker: worker.into(),
-            ..Claim::default()
         },
     )
+}
+
+/// Where a claim looks: mostly in one queue.
+fn queues() -> impl Strategy<Value = (String, Vec<String>)> {
+    const QUEUES_OR_NONE: [&str; 4] = ["", "q", "r", "nowhere"];
+    let several = prop::collection::vec(name(&QUEUES_OR_NONE), 1..4);
+    prop_oneof![
+        2 => (name(&QUEUES), Just(Vec::new())),
+        1 => (name(&QUEUES_OR_NONE), several),
+    ]
+}
+
+fn claim_tasks() -> impl Strategy<Value = ClaimTasks> {
+    // About one task, two, three, or all.
+    let bytes = prop::sample::select(vec![0, 100, 170, 250, 10_000]);
+    (claim(), 0..6u32, bytes).prop_map(|(next, max_tasks, max_bytes)| ClaimTasks {
+        next: Some(next),
+        max_tasks,
+        max_bytes,
+    })
+}
+
+fn completion() -> impl Strategy<Value = (Aim, Option<Draft>)> {
+    (aim(), prop::option::weighted(0.3, draft()))
 }
 
 fn aim() -> impl Strategy<Value = Aim> {
@@ -177,8 +205,12 @@ fn act() -> impl Strategy<Value = Act> {
         6 => draft().prop_map(Act::Submit),
         6 => claim().prop_map(Act::Claim),
         3 => (aim(), update()).prop_map(|(aim, update)| Act::Update(aim, update)),
-        3 => (aim(), prop::option::weighted(0.3, draft())).prop_map(|(aim, next)| Act::Complete(aim, next)),
+        3 => completion().prop_map(|(aim, next)| Act::Complete(aim, next)),
         1 => aim().prop_map(Act::Cancel),
+        1 => (aim(), timeout()).prop_map(|(aim, timeout_s)| Act::Extend(aim, timeout_s)),
+        2 => prop::collection::vec(draft(), 0..4).prop_map(Act::SubmitTasks),
+        2 => claim_tasks().prop_map(Act::ClaimTasks),
+        2 => prop::collection::vec(completion(), 0..4).prop_map(Act::CompleteTasks),
         2 => clean_up.prop_map(|(at_s, queue, resume, limit)| Act::TimeOut { at_s, queue, resume, limit }),
         1 => Just(Act::Ripen),
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
@@ -207,10 +239,23 @@ impl Resolver {
                 let target = Some(target(model, aim));
                 Kind::Update(Update { target, ..update })
             }
-            Act::Complete(aim, next) => Kind::Complete(Complete {
-                target: Some(target(model, aim)),
-                next_task: next.map(|next| self.submit(model, next)),
-            }),
+            Act::Complete(aim, next) => Kind::Complete(self.complete(model, aim, next)),
+            Act::Extend(aim, timeout_s) => {
+                let target = Some(target(model, aim));
+                Kind::Extend(Extend { target, timeout_s })
+            }
+            Act::SubmitTasks(drafts) => {
+                let tasks = drafts.into_iter().map(|draft| self.submit(model, draft));
+                let tasks = tasks.collect();
+                Kind::SubmitTasks(SubmitTasks { tasks })
+            }
+            Act::ClaimTasks(batch) => Kind::ClaimTasks(batch),
+            Act::CompleteTasks(items) => {
+                let items = items.into_iter();
+                let tasks = items.map(|(aim, next)| self.complete(model, aim, next));
+                let tasks = tasks.collect();
+                Kind::CompleteTasks(CompleteTasks { tasks })
+            }
             Act::Cancel(aim) => {
                 let target = Some(target(model, aim));
                 Kind::Cancel(Cancel { target })
@@ -232,6 +277,13 @@ impl Resolver {
                 Kind::Expire(Expire { before_ns, limit })
             }
             Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
+        }
+    }
+
+    fn complete(&mut self, model: &Model, aim: Aim, next: Option<Draft>) -> Complete {
+        Complete {
+            target: Some(target(model, aim)),
+            next_task: next.map(|next| self.submit(model, next)),
         }
     }
 

@@ -81,7 +81,12 @@ fn ripen_goes_on_where_its_entry_began() {
 fn a_claim_may_find_what_is_due_by_then() {
     let mut store = waiting();
     let may_claim = |store: &MemoryStore, state: &str, now_ns| {
-        query::may_claim(store, "default", state, now_ns).unwrap()
+        let claim = Claim {
+            queue: "default".into(),
+            current_state: state.into(),
+            ..Claim::default()
+        };
+        !query::finds_nothing(store, &claim, now_ns).unwrap()
     };
     assert!(!may_claim(&store, "submitted", NOT_BEFORE_NS - 1));
     assert!(may_claim(&store, "submitted", NOT_BEFORE_NS));

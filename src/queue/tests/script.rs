@@ -2,7 +2,8 @@
 //!
 //! Each line is a log entry of its own, at the time that `at` set; `entry` and
 //! `end` put several into one. Times are seconds, `5+1` is a nanosecond after
-//! the fifth. A task's uuid is its name in the script. A submit has the API's
+//! the fifth. `batch` and `end` make one command of several submits or completions.
+//! A task's uuid is its name in the script. A submit has the API's
 //! defaults, an act on a task (`update`, `complete`, `cancel`) the task's own
 //! queue, state and no attempt. `UPDATE_GOLDENFILES=1` rewrites the outputs.
 
@@ -39,18 +40,23 @@ scripts!(
     cancel,
     claim,
     claim_overrides,
+    claim_tasks,
     claim_timeout,
     client_uuids,
     clock,
     complete,
+    complete_tasks,
     counts,
     entries,
     expire,
+    extend,
     max_attempts,
     metadata,
     next_task,
     not_before,
     order,
+    queues,
+    submit_tasks,
     timeout,
     timeout_extremes,
     timeout_steps,
@@ -64,6 +70,8 @@ struct Script {
     now_ns: i64,
     /// The commands of an entry that is not closed yet.
     open: Option<Vec<durable::Command>>,
+    /// The items of a batch that is not closed yet.
+    batch: Option<Vec<Kind>>,
 }
 
 impl Runner for Script {
@@ -80,21 +88,22 @@ impl Runner for Script {
                 self.open = Some(Vec::new());
                 String::new()
             }
-            "end" => {
-                let commands = self.open.take().ok_or("no open entry")?;
-                self.apply(commands)?
+            "batch" => {
+                self.batch = Some(Vec::new());
+                String::new()
             }
+            "end" => match self.batch.take() {
+                Some(items) => self.propose(join(items)?)?,
+                None => {
+                    let commands = self.open.take().ok_or("no open entry")?;
+                    self.apply(commands)?
+                }
+            },
             name => match self.ask(name, &mut args)? {
                 Some(answer) => answer,
                 None => {
-                    let command = command(self.read(name, &mut args)?);
-                    match &mut self.open {
-                        Some(commands) => {
-                            commands.push(command);
-                            String::new()
-                        }
-                        None => self.apply(vec![command])?,
-                    }
+                    let kind = self.read(name, &mut args)?;
+                    self.propose(kind)?
                 }
             },
         };
@@ -109,6 +118,21 @@ impl Runner for Script {
 }
 
 impl Script {
+    /// Puts a command where the script is: into a batch, an entry, or the state.
+    fn propose(&mut self, kind: Kind) -> Result<String> {
+        if let Some(items) = &mut self.batch {
+            items.push(kind);
+            return Ok(String::new());
+        }
+        match &mut self.open {
+            Some(commands) => {
+                commands.push(command(kind));
+                Ok(String::new())
+            }
+            None => self.apply(vec![command(kind)]),
+        }
+    }
+
     fn apply(&mut self, commands: Vec<durable::Command>) -> Result<String> {
         let group = Group {
             now_ns: self.now_ns,
@@ -199,14 +223,15 @@ impl Script {
     fn read(&self, name: &str, args: &mut ArgumentConsumer) -> Result<Kind> {
         Ok(match name {
             "submit" => Kind::Submit(read_submit(args.next_pos().ok_or("no name")?, args)?),
-            "claim" => Kind::Claim(durable::Claim {
-                queue: args.take_key("queue").unwrap_or("default").into(),
-                current_state: args.take_key("state").unwrap_or("submitted").into(),
-                override_timeout_s: read_number(args, "timeout")?,
-                override_current_state: args.take_key("to").unwrap_or_default().into(),
-                override_auto_target_state: args.take_key("auto").unwrap_or_default().into(),
-                worker: args.take_key("worker").unwrap_or_default().into(),
-                ..Default::default()
+            "claim" => Kind::Claim(read_claim(args)?),
+            "claim_tasks" => Kind::ClaimTasks(durable::ClaimTasks {
+                max_tasks: read_number(args, "max")?.try_into()?,
+                max_bytes: args.take_key("bytes").map_or(Ok(u64::MAX), str::parse)?,
+                next: Some(read_claim(args)?),
+            }),
+            "extend" => Kind::Extend(durable::Extend {
+                target: Some(self.read_target(args)?),
+                timeout_s: read_number(args, "timeout")?,
             }),
             "update" => Kind::Update(durable::Update {
                 target: Some(self.read_target(args)?),
@@ -260,6 +285,44 @@ impl Script {
             attempt: read_number(args, "attempt")?,
         })
     }
+}
+
+/// One command of many.
+fn join(items: Vec<Kind>) -> Result<Kind> {
+    let (mut submits, mut completes) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Kind::Submit(submit) => submits.push(submit),
+            Kind::Complete(complete) => completes.push(complete),
+            other => return Err(format!("no batch holds {other:?}").into()),
+        }
+    }
+    match (submits.is_empty(), completes.is_empty()) {
+        (_, true) => Ok(Kind::SubmitTasks(durable::SubmitTasks { tasks: submits })),
+        (true, _) => Ok(Kind::CompleteTasks(durable::CompleteTasks {
+            tasks: completes,
+        })),
+        _ => Err("a batch is of one kind".into()),
+    }
+}
+
+/// `queues=a,b` are further queues; then `queue` has no default.
+fn read_claim(args: &mut ArgumentConsumer) -> Result<durable::Claim> {
+    let queues = args.take_key("queues").unwrap_or_default().split(',');
+    let queues: Vec<String> = queues
+        .filter(|queue| !queue.is_empty())
+        .map(Into::into)
+        .collect();
+    let default = if queues.is_empty() { "default" } else { "" };
+    Ok(durable::Claim {
+        queue: args.take_key("queue").unwrap_or(default).into(),
+        current_state: args.take_key("state").unwrap_or("submitted").into(),
+        override_timeout_s: read_number(args, "timeout")?,
+        override_current_state: args.take_key("to").unwrap_or_default().into(),
+        override_auto_target_state: args.take_key("auto").unwrap_or_default().into(),
+        worker: args.take_key("worker").unwrap_or_default().into(),
+        queues,
+    })
 }
 
 fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submit> {
@@ -372,19 +435,33 @@ fn print_task(task: &Task) -> Result<String> {
     Ok(out)
 }
 
+fn print_row(row: &Option<Row>) -> Result<String> {
+    let task = row.as_deref();
+    task.map_or(Ok("nothing".to_owned()), print_task)
+}
+
+fn print_completed(task: &Option<Row>, next_task: &Option<Row>) -> Result<String> {
+    Ok(match next_task {
+        None => print_row(task)?,
+        next_task => format!("{}\nnext: {}", print_row(task)?, print_row(next_task)?),
+    })
+}
+
 fn print_outcome(outcome: &Outcome) -> Result<String> {
-    let print = |row: &Option<Row>| {
-        let task = row.as_deref();
-        task.map_or(Ok("nothing".to_owned()), print_task)
-    };
     Ok(match outcome {
-        Outcome::Task(task) => print(task)?,
-        Outcome::Completed {
-            task,
-            next_task: None,
-        } => print(task)?,
-        Outcome::Completed { task, next_task } => {
-            format!("{}\nnext: {}", print(task)?, print(next_task)?)
+        Outcome::Task(task) => print_row(task)?,
+        Outcome::Completed { task, next_task } => print_completed(task, next_task)?,
+        Outcome::Tasks(rows) if rows.is_empty() => "no tasks".into(),
+        Outcome::Tasks(rows) => {
+            let rows: Result<Vec<String>> = rows.iter().map(|row| print_task(row)).collect();
+            rows?.join("\n")
+        }
+        Outcome::Completions(results) => {
+            let results = results.iter();
+            let results: Result<Vec<String>> = results
+                .map(|result| print_completed(&result.task, &result.next_task))
+                .collect();
+            results?.join("\n")
         }
         Outcome::TimedOut {
             tasks,

@@ -178,7 +178,13 @@ impl Log {
         for queue in QUEUES {
             for state in STATES {
                 let first = |view: &dyn View| view.first_ready(queue, state).unwrap();
-                assert_eq!(first(found), first(wanted), "{queue}, {state}");
+                let mut next = first(wanted);
+                assert_eq!(first(found), next, "{queue}, {state}");
+                while let Some(task) = next {
+                    let after = |view: &dyn View| view.next_ready(queue, state, task.place());
+                    next = after(wanted).unwrap();
+                    assert_eq!(after(found).unwrap(), next, "{queue}, {state}");
+                }
             }
         }
         let mut after = None;

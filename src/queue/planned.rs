@@ -1,0 +1,118 @@
+//! The state as it will be once some submits are done that are not recorded yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::store::counts::Counts;
+use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use crate::store::{Change, StoreError, View};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Submits over a view. What a submit looks at is as it will be: uuids, unique keys and the
+/// next sequence number. All else is as the view has it.
+pub(super) struct Planned<'a, V> {
+    view: &'a V,
+    header: Header,
+    tasks: BTreeMap<Uuid, Arc<Task>>,
+    /// Who holds a unique key, by queue and key.
+    keys: BTreeMap<Name, BTreeMap<Name, Uuid>>,
+    changes: Vec<Change>,
+}
+
+impl<'a, V: View> Planned<'a, V> {
+    /// Nothing is submitted yet.
+    pub(super) fn over(view: &'a V) -> Self {
+        Self {
+            view,
+            header: view.header().clone(),
+            tasks: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Submits a task that was planned against this; returns it as it will be.
+    pub(super) fn submit(&mut self, mut task: Arc<Task>) -> Arc<Task> {
+        if let Some(Change::Submit(before)) = self.changes.last() {
+            share_names(Arc::make_mut(&mut task), before);
+        }
+        self.header.next_seq += 1;
+        self.tasks.insert(task.uuid, task.clone());
+        if let Some(key) = task.unique_key() {
+            let keys = self.keys.entry(task.queue.clone()).or_default();
+            keys.insert(key.clone(), task.uuid);
+        }
+        self.changes.push(Change::Submit(task.clone()));
+        task
+    }
+
+    /// The submits, in order.
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        self.changes
+    }
+}
+
+/// Names that no live task has yet are shared within the batch.
+fn share_names(task: &mut Task, before: &Task) {
+    for (name, known) in [
+        (&mut task.queue, &before.queue),
+        (&mut task.current_state, &before.current_state),
+        (&mut task.auto_target_state, &before.auto_target_state),
+    ] {
+        if name == known {
+            name.clone_from(known);
+        }
+    }
+}
+
+impl<V: View> View for Planned<'_, V> {
+    fn live(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
+        match self.tasks.get(&uuid) {
+            Some(task) => Ok(Some(task.clone())),
+            None => self.view.live(uuid),
+        }
+    }
+
+    fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
+        self.view.archived(uuid)
+    }
+
+    fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
+        self.view.first_ready(queue, state)
+    }
+
+    fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
+        self.view.next_ready(queue, state, after)
+    }
+
+    fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {
+        self.view.next_deadline(after)
+    }
+
+    fn next_delayed(&self, after: Option<Ripening>) -> Result<Option<(Ripening, Uuid)>> {
+        self.view.next_delayed(after)
+    }
+
+    fn unique(&self, queue: &str, key: &str) -> Result<Option<Uuid>> {
+        let planned = self.keys.get(queue).and_then(|keys| keys.get(key));
+        match planned {
+            Some(uuid) => Ok(Some(*uuid)),
+            None => self.view.unique(queue, key),
+        }
+    }
+
+    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
+        self.view.next_bucket(after)
+    }
+
+    fn counts(&self) -> &Counts {
+        self.view.counts()
+    }
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+}
