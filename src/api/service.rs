@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use prost::Message;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::call::Call;
 use super::convert::{self, Translator};
+use super::idempotency;
 use super::status::{Invalid, unexpected};
-use super::validate;
+use super::validate::{self, Checked};
 use crate::node::Node;
-use crate::proto::durable::command::Kind;
+use crate::proto::durable::{RequestKey, command::Kind};
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
 use crate::proto::v1alpha1::*;
 use crate::queue::{Outcome, Row, query};
@@ -22,6 +26,7 @@ use crate::store::counts::QueueCounts;
 pub struct Service {
     node: Node,
     translator: Arc<Translator>,
+    idempotency_window: Duration,
     calls: Arc<Calls>,
 }
 
@@ -41,8 +46,8 @@ struct Calls {
 }
 
 impl Service {
-    /// Serves from that node.
-    pub fn new(node: Node, translator: Translator) -> Self {
+    /// Serves from that node. Answers to calls with an idempotency key are remembered for that long.
+    pub fn new(node: Node, translator: Translator, idempotency_window: Duration) -> Self {
         let calls = Calls {
             submit_task: Call::new("SubmitTask"),
             get_task_state_by_id: Call::new("GetTaskStateByID"),
@@ -59,6 +64,7 @@ impl Service {
         Self {
             node,
             translator: Arc::new(translator),
+            idempotency_window,
             calls: Arc::new(calls),
         }
     }
@@ -67,9 +73,19 @@ impl Service {
         || self.node.clock().task_uuid()
     }
 
+    /// The idempotency key of a changing call: read before the request is taken apart.
+    fn key(
+        &self,
+        call: &Call,
+        metadata: &MetadataMap,
+        request: &impl Message,
+    ) -> Checked<Option<RequestKey>> {
+        idempotency::key(metadata, call.method(), request, self.idempotency_window)
+    }
+
     /// Proposes what answers with a task or without one.
-    async fn task_of(&self, kind: Kind) -> Result<Option<Row>, Status> {
-        task_in(self.node.execute(kind).await?)
+    async fn task_of(&self, kind: Kind, key: Option<RequestKey>) -> Result<Option<Row>, Status> {
+        task_in(self.node.execute(kind, key).await?)
     }
 }
 
@@ -108,8 +124,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<SubmitTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.submit_task, &metadata, &request)?;
             let submit = self.translator.submit("", request, self.new_uuid())?;
-            let task = self.task_of(Kind::Submit(submit)).await?;
+            let task = self.task_of(Kind::Submit(submit), key).await?;
             Ok(SubmitTaskResponse {
                 task: message(task),
             })
@@ -138,8 +155,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<GetNextTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.get_next_task, &metadata, &request)?;
             let claim = self.translator.claim(request)?;
-            let task = task_in(self.node.claim(claim).await?)?;
+            let task = task_in(self.node.claim(claim, key).await?)?;
             Ok(GetNextTaskResponse {
                 task: message(task),
             })
@@ -153,8 +171,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<UpdateTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.update_task, &metadata, &request)?;
             let update = self.translator.update(request)?;
-            let task = self.task_of(Kind::Update(update)).await?;
+            let task = self.task_of(Kind::Update(update), key).await?;
             Ok(UpdateTaskResponse {
                 task: message(task),
             })
@@ -168,8 +187,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<CompleteTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.complete_task, &metadata, &request)?;
             let complete = self.translator.complete(request, self.new_uuid())?;
-            match self.node.execute(Kind::Complete(complete)).await? {
+            match self.node.execute(Kind::Complete(complete), key).await? {
                 Outcome::Completed { task, next_task } => Ok(CompleteTaskResponse {
                     task: message(task),
                     next_task: message(next_task),
@@ -187,8 +207,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<CancelTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.cancel_task, &metadata, &request)?;
             let cancel = self.translator.cancel(request)?;
-            let task = self.task_of(Kind::Cancel(cancel)).await?;
+            let task = self.task_of(Kind::Cancel(cancel), key).await?;
             Ok(CancelTaskResponse {
                 task: message(task),
             })
@@ -202,12 +223,17 @@ impl CorndogsService for Service {
     ) -> Result<Response<CleanUpTimedOutResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.clean_up_timed_out, &metadata, &request)?;
             validate::not_negative("at_time", request.at_time)?;
             validate::name("queue", &request.queue)?;
-            let timed_out = self.node.clean_up(request.at_time, &request.queue).await?;
-            Ok(CleanUpTimedOutResponse {
-                timed_out: count(timed_out),
-            })
+            let cleaned_up = self.node.clean_up(request.at_time, &request.queue, key);
+            match cleaned_up.await? {
+                Outcome::TimedOut { tasks, .. } => Ok(CleanUpTimedOutResponse {
+                    timed_out: count(tasks),
+                }),
+                Outcome::Refused(refusal) => Err(refusal.into()),
+                _ => Err(unexpected()),
+            }
         };
         self.calls.clean_up_timed_out.run(&metadata, work).await
     }

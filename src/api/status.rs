@@ -40,6 +40,7 @@ impl From<Refusal> for Status {
         let code = match &refusal {
             Refusal::StaleAttempt { .. } => Code::FailedPrecondition,
             Refusal::UuidTaken { .. } => Code::AlreadyExists,
+            Refusal::KeyReused => Code::InvalidArgument,
             Refusal::Malformed { .. } => Code::Internal,
         };
         Self::new(code, refusal.to_string())

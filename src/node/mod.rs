@@ -99,17 +99,22 @@ impl Node {
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
         }
+        tokio::spawn(sweep::forget_answers(node.clone()));
         if let Some(retention) = options.archive_retention {
             tokio::spawn(sweep::forget(node.clone(), retention));
         }
         node
     }
 
-    /// Proposes a command and waits for its outcome.
+    /// Proposes a command and waits for its outcome: with a key, the first one that it came to.
     ///
     /// # Errors
     /// Unavailable if nothing was done, unknown if it may have been.
-    pub async fn execute(&self, kind: Kind) -> Result<Outcome, NodeError> {
+    pub async fn execute(
+        &self,
+        kind: Kind,
+        key: Option<durable::RequestKey>,
+    ) -> Result<Outcome, NodeError> {
         if !self.health.is_ready()
             && let Some(why) = self.health.get().refuses_writes()
         {
@@ -118,24 +123,31 @@ impl Node {
         self.proposer
             .propose(durable::Command {
                 kind: Some(kind),
-                key: None,
+                key,
             })
             .await
     }
 
     /// Claims a task. A claim that finds nothing costs no log entry: a fresh read tells it.
     ///
+    /// With a key it is always proposed: that nothing was found is an answer to be remembered,
+    /// and whether the key has one already only the log's order tells.
+    ///
     /// # Errors
     /// As [`Node::execute`].
-    pub async fn claim(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
+    pub async fn claim(
+        &self,
+        claim: durable::Claim,
+        key: Option<durable::RequestKey>,
+    ) -> Result<Outcome, NodeError> {
         let nothing = |view: &dyn View| {
             let waiting = view.counts().of(&claim.queue, &claim.current_state);
             Ok(waiting == 0)
         };
-        if self.local(nothing)? && self.read(nothing).await? {
+        if key.is_none() && self.local(nothing)? && self.read(nothing).await? {
             return Ok(Outcome::Task(None));
         }
-        self.execute(Kind::Claim(claim)).await
+        self.execute(Kind::Claim(claim), key).await
     }
 
     /// Answers a query from a state that holds all that was acknowledged before the call.

@@ -40,7 +40,7 @@ pub enum Outcome {
     },
     /// One step of a clean-up.
     TimedOut {
-        /// How many tasks it timed out.
+        /// How many tasks it and the steps before it timed out.
         tasks: u64,
         /// Where the next step starts; none when nothing that is due is left.
         resume: Option<Deadline>,
@@ -50,6 +50,13 @@ pub enum Outcome {
         /// How many tasks it forgot.
         tasks: u64,
         /// Whether older tasks than asked for are left.
+        more: bool,
+    },
+    /// One step of forgetting remembered answers.
+    Forgotten {
+        /// How many answers it forgot.
+        answers: u64,
+        /// Whether more of them are over.
         more: bool,
     },
     /// Nothing was changed, for a reason.
@@ -75,6 +82,9 @@ pub enum Refusal {
         /// The uuid.
         uuid: Uuid,
     },
+    /// The request key was used before, by another call or request.
+    #[error("idempotency-key: it was given with another call or request before")]
+    KeyReused,
     /// A log entry of a newer version, or of a broken one.
     #[error("this command can't be read: {reason}")]
     Malformed {

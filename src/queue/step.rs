@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Outcome, Refusal, cancel, claim, complete, expire, submit, timeout, update};
+use super::{
+    Outcome, Refusal, cancel, claim, complete, expire, forget, remember, submit, timeout, update,
+};
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, StoreError, View};
 
@@ -18,7 +20,19 @@ pub type Step = (Outcome, Vec<Change>);
 /// # Errors
 /// If the view can't answer.
 pub fn step(view: &impl View, now_ns: i64, command: Command) -> Result<Step, StoreError> {
-    match command.kind {
+    match command.key {
+        None => decide(view, now_ns, command.kind),
+        Some(key) => remember::step(view, now_ns, command.kind, key),
+    }
+}
+
+/// Decides a command, whether its answer is remembered or not.
+pub(super) fn decide(
+    view: &impl View,
+    now_ns: i64,
+    kind: Option<Kind>,
+) -> Result<Step, StoreError> {
+    match kind {
         Some(Kind::Submit(submit)) => submit::step(view, now_ns, submit),
         Some(Kind::Claim(claim)) => claim::step(view, now_ns, claim),
         Some(Kind::Update(update)) => update::step(view, now_ns, update),
@@ -26,13 +40,13 @@ pub fn step(view: &impl View, now_ns: i64, command: Command) -> Result<Step, Sto
         Some(Kind::Cancel(cancel)) => cancel::step(view, now_ns, cancel),
         Some(Kind::TimeOut(time_out)) => timeout::step(view, now_ns, time_out),
         Some(Kind::Expire(expire)) => expire::step(view, expire),
+        Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
         Some(
             Kind::Extend(_)
             | Kind::SubmitTasks(_)
             | Kind::ClaimTasks(_)
             | Kind::CompleteTasks(_)
-            | Kind::Ripen(_)
-            | Kind::Forget(_),
+            | Kind::Ripen(_),
         )
         | None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",

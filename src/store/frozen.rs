@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::answer::{Answer, Expiry, Footprint};
 use super::disk::Disk;
-use super::keys::{Archive, Buckets, Head, Keyspace, Live, StoredHeader, Tree};
+use super::keys::{Answers, Archive, Buckets, Expiries, Head, Keyspace, Live, StoredHeader, Tree};
 use super::lines::FrozenLine;
 use super::overlay::Overlay;
 use super::packed::Packed;
-use super::record::{Bucket, Deadline, Task};
+use super::record::{Bucket, Deadline, Name, Task};
 use super::redo::RedoWriter;
 use super::view::Result;
 
@@ -24,6 +25,8 @@ pub struct Frozen {
     pub(super) deadlines: Arc<Overlay<Deadline, Uuid>>,
     pub(super) archive: Arc<Overlay<Uuid, Arc<Task>>>,
     pub(super) buckets: Arc<Overlay<u64, Bucket>>,
+    pub(super) answers: Arc<Overlay<Name, Arc<Answer>>>,
+    pub(super) expiries: Arc<Overlay<Expiry, Footprint>>,
 }
 
 impl Frozen {
@@ -46,6 +49,8 @@ impl Frozen {
         })?;
         write::<Archive>(&mut redo, &self.archive)?;
         write::<Buckets>(&mut redo, &self.buckets)?;
+        write::<Answers>(&mut redo, &self.answers)?;
+        write::<Expiries>(&mut redo, &self.expiries)?;
         self.write_counts(&mut redo)?;
         let header = Head::value(&self.header)?;
         redo.push(Tree::Header, &Head::key(&()), Some(&header))?;

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+pub mod answer;
 mod apply;
 mod blocks;
 mod check;
@@ -31,6 +32,7 @@ mod pieces;
 pub mod record;
 mod recovery;
 mod redo;
+mod remembered;
 mod repack;
 mod scan;
 pub mod snapshot;

@@ -12,7 +12,7 @@ use super::keys::Tree;
 use super::view::Result;
 
 /// What a snapshot holds; the rest follows from it.
-const TREES: [Tree; 3] = [Tree::Live, Tree::Archive, Tree::Buckets];
+const TREES: [Tree; 4] = [Tree::Live, Tree::Archive, Tree::Buckets, Tree::Answers];
 
 const CHUNK_ROWS: usize = 256;
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::record::Task;
 
 /// Some task, with no field at its default.
@@ -22,5 +23,14 @@ pub(crate) fn task(seq: u64) -> Task {
         worker: "worker".into(),
         claim_timeout_s: 30,
         request_digest: 1 << 100,
+    }
+}
+
+/// Some answer, with no field at its default.
+pub(crate) fn answer(number: u64) -> Answer {
+    Answer {
+        request_digest: 1 << 100 | u128::from(number),
+        expires_ns: 1_700_000_000_000_000_000,
+        outcome: Bytes::from(format!("outcome {number}")),
     }
 }

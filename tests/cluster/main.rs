@@ -27,6 +27,7 @@ mod membership;
 mod minority;
 mod peers;
 mod reads;
+mod retries;
 mod rolling;
 mod snapshot;
 mod transfer;

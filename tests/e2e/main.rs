@@ -26,6 +26,7 @@ mod diskfull;
 mod fsync;
 mod history;
 mod hostile;
+mod idempotency;
 mod limits;
 mod operations;
 mod options;

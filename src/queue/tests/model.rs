@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use crate::proto::durable::{
-    Claim, Complete, Expire, Submit, Target, TimeOut, Update, command::Kind,
+    Claim, Command, Complete, Expire, Forget, Submit, Target, TimeOut, Update, command::Kind,
 };
 use crate::queue::{Outcome, Refusal};
 use crate::store::record;
@@ -44,9 +44,20 @@ pub enum Answer {
     Completed(Option<Row>, Option<Row>),
     TimedOut(u64, Option<(i64, u64)>),
     Expired(u64, bool),
+    Forgotten(u64, bool),
+    Reused,
     Stale(Uuid, i64, String),
     Taken(Uuid),
     Malformed,
+}
+
+/// What is answered again to the same key and request.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    pub key: String,
+    request: Vec<u8>,
+    pub expires: i64,
+    answer: Answer,
 }
 
 #[derive(Default)]
@@ -54,6 +65,7 @@ pub struct Model {
     pub clock: i64,
     pub index: u64,
     pub tasks: Vec<Entry>,
+    pub remembered: Vec<Remembered>,
     pub submitted: u64,
     pub completed: u64,
     pub canceled: u64,
@@ -66,7 +78,38 @@ impl Model {
         self.clock = self.clock.max(now);
     }
 
-    pub fn apply(&mut self, kind: &Kind) -> Answer {
+    pub fn apply(&mut self, command: &Command) -> Answer {
+        let kind = command.kind.as_ref().unwrap();
+        let Some(key) = &command.key else {
+            return self.act(kind);
+        };
+        let before = self.remembered.iter().find(|one| one.key == key.key);
+        if let Some(before) = before.filter(|before| before.expires > self.clock) {
+            return match key.request_digest == before.request {
+                true => before.answer.clone(),
+                false => Answer::Reused,
+            };
+        }
+        let answer = self.act(kind);
+        let forgets = match &answer {
+            Answer::TimedOut(_, resume) => resume.is_some(),
+            Answer::Task(None) => key.skips_empty,
+            Answer::Malformed | Answer::Expired(..) | Answer::Forgotten(..) => true,
+            _ => false,
+        };
+        if !forgets {
+            self.remembered.retain(|one| one.key != key.key);
+            self.remembered.push(Remembered {
+                key: key.key.clone(),
+                request: key.request_digest.to_vec(),
+                expires: self.clock + key.window_ns,
+                answer: answer.clone(),
+            });
+        }
+        answer
+    }
+
+    fn act(&mut self, kind: &Kind) -> Answer {
         match kind {
             Kind::Submit(submit) => self.submit(submit),
             Kind::Claim(claim) => self.claim(claim),
@@ -79,6 +122,7 @@ impl Model {
             },
             Kind::TimeOut(time_out) => self.time_out(time_out),
             Kind::Expire(expire) => self.expire(expire),
+            Kind::Forget(forget) => self.forget(forget),
             other => panic!("the model doesn't know {other:?} yet"),
         }
     }
@@ -271,7 +315,23 @@ impl Model {
         }
         self.timed_out += tasks;
         let last = due.last().map(|due| due.0);
-        Answer::TimedOut(tasks, last.filter(|_| full))
+        Answer::TimedOut(time_out.already + tasks, last.filter(|_| full))
+    }
+
+    fn forget(&mut self, forget: &Forget) -> Answer {
+        let limit = match forget.limit {
+            0 => 1000,
+            limit => limit as usize,
+        };
+        let clock = self.clock;
+        let over = self.remembered.iter().filter(|one| one.expires <= clock);
+        let mut over: Vec<(i64, String)> = over.map(|one| (one.expires, one.key.clone())).collect();
+        over.sort();
+        let more = over.len() > limit;
+        over.truncate(limit);
+        self.remembered
+            .retain(|one| over.iter().all(|(_, key)| *key != one.key));
+        Answer::Forgotten(over.len() as u64, more)
     }
 
     fn expire(&mut self, expire: &Expire) -> Answer {
@@ -334,6 +394,8 @@ impl From<&Outcome> for Answer {
                 worker,
             }) => Answer::Stale(*uuid, *attempt, worker.to_string()),
             Outcome::Refused(Refusal::UuidTaken { uuid }) => Answer::Taken(*uuid),
+            Outcome::Forgotten { answers, more } => Answer::Forgotten(*answers, *more),
+            Outcome::Refused(Refusal::KeyReused) => Answer::Reused,
             Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
         }
     }

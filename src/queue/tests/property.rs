@@ -4,10 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::model::{Answer, Model, Row};
-use super::{assert_in_step, bytes_of, command, uuid_of};
+use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
-    Cancel, Claim, Complete, Deadline, Expire, Group, Submit, Target, TimeOut, Update,
-    command::Kind,
+    Cancel, Claim, Command, Complete, Deadline, Expire, Forget, Group, RequestKey, Submit, Target,
+    TimeOut, Update, command::Kind,
 };
 use crate::queue::apply;
 use crate::store::record::Position;
@@ -30,9 +30,13 @@ enum Act {
         queue: String,
         resume: bool,
         limit: u32,
+        already: u64,
     },
     Expire {
         age_s: i64,
+        limit: u32,
+    },
+    Forget {
         limit: u32,
     },
 }
@@ -152,21 +156,32 @@ fn update() -> impl Strategy<Value = Update> {
 
 fn act() -> impl Strategy<Value = Act> {
     let queue = prop::sample::select(vec!["", "", "q", "r"]).prop_map(String::from);
-    let clean_up = (-4..8i64, queue, any::<bool>(), 0..4u32);
+    let clean_up = (-4..8i64, queue, any::<bool>(), 0..4u32, 0..3u64);
     prop_oneof![
         6 => draft().prop_map(Act::Submit),
         6 => claim().prop_map(Act::Claim),
         3 => (aim(), update()).prop_map(|(aim, update)| Act::Update(aim, update)),
         3 => (aim(), prop::option::weighted(0.3, draft())).prop_map(|(aim, next)| Act::Complete(aim, next)),
         1 => aim().prop_map(Act::Cancel),
-        2 => clean_up.prop_map(|(at_s, queue, resume, limit)| Act::TimeOut { at_s, queue, resume, limit }),
+        2 => clean_up.prop_map(|(at_s, queue, resume, limit, already)| Act::TimeOut { at_s, queue, resume, limit, already }),
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
+        1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
     ]
 }
 
+/// Few keys, so that they meet again, by the same request or another one.
+fn key() -> impl Strategy<Value = Option<RequestKey>> {
+    let key = (0..4u8, 0..4u8, 0..8i64, any::<bool>());
+    let key = key.prop_map(|(key, request, window_s, skips_empty)| RequestKey {
+        skips_empty,
+        ..request_key(&format!("k{key}"), request / 3, window_s * NS_PER_S)
+    });
+    prop::option::weighted(0.4, key)
+}
+
 /// Entries: how far the leader's clock moved, perhaps back, and what was proposed together.
-fn log() -> impl Strategy<Value = Vec<(i64, Vec<Act>)>> {
-    let entry = (-2..5i64, prop::collection::vec(act(), 0..5));
+fn log() -> impl Strategy<Value = Vec<(i64, Vec<(Act, Option<RequestKey>)>)>> {
+    let entry = (-2..5i64, prop::collection::vec((act(), key()), 0..5));
     prop::collection::vec(entry, 1..40)
 }
 
@@ -199,17 +214,19 @@ impl Resolver {
                 queue,
                 resume,
                 limit,
+                already,
             } => Kind::TimeOut(TimeOut {
                 at_time_ns: model.clock + at_s * NS_PER_S,
                 queue,
                 after: self.resume.filter(|_| resume),
                 limit,
-                already: 0,
+                already,
             }),
             Act::Expire { age_s, limit } => {
                 let before_ns = model.clock - age_s * NS_PER_S;
                 Kind::Expire(Expire { before_ns, limit })
             }
+            Act::Forget { limit } => Kind::Forget(Forget { limit }),
         }
     }
 
@@ -276,6 +293,16 @@ fn assert_same_state(store: &MemoryStore, model: &Model) {
         .map(|task| Row::from(&**task))
         .collect();
     assert_eq!(found, expected, "archive");
+    let mut expected: Vec<(&str, i64)> = Vec::new();
+    for one in &model.remembered {
+        expected.push((&one.key, one.expires));
+    }
+    expected.sort();
+    let remembered = store.remembered();
+    let found: Vec<(&str, i64)> = remembered
+        .map(|(key, answer)| (&**key, answer.expires_ns))
+        .collect();
+    assert_eq!(found, expected, "remembered answers");
     let totals = store.header().totals;
     let found = (
         totals.submitted,
@@ -305,14 +332,15 @@ proptest! {
             now_ns += step_s * NS_PER_S;
             model.begin(now_ns);
             let (mut commands, mut expected) = (Vec::new(), Vec::new());
-            for act in acts {
-                let kind = resolver.resolve(&model, act);
-                let answer = model.apply(&kind);
+            for (act, key) in acts {
+                let kind = Some(resolver.resolve(&model, act));
+                let command = Command { kind, key };
+                let answer = model.apply(&command);
                 if let Answer::TimedOut(_, resume) = answer {
                     resolver.resume = resume.map(|(at_ns, seq)| Deadline { at_ns, seq });
                 }
                 expected.push(answer);
-                commands.push(command(kind));
+                commands.push(command);
             }
             let group = Group { now_ns, commands, ..Group::default() };
             groups.push(group.clone());

@@ -4,7 +4,9 @@
 //! `end` put several into one. Times are seconds, `5+1` is a nanosecond after
 //! the fifth. A task's uuid is its name in the script. A submit has the API's
 //! defaults, an act on a task (`update`, `complete`, `cancel`) the task's own
-//! queue, state and no attempt. `UPDATE_GOLDENFILES=1` rewrites the outputs.
+//! queue, state and no attempt. `key` remembers the answer for `window` (600)
+//! seconds; `request`, which is the command's name where it is not given, tells
+//! one request from another. `UPDATE_GOLDENFILES=1` rewrites the outputs.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,7 +14,7 @@ use std::fmt::Write as _;
 use goldenscript::{ArgumentConsumer, Context, Runner};
 use uuid::Uuid;
 
-use super::{assert_in_step, bytes_of, command, submit, uuid_of};
+use super::{assert_in_step, bytes_of, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, Row, apply, query};
 use crate::store::record::{Deadline, Position, Task};
@@ -46,6 +48,11 @@ scripts!(
     counts,
     entries,
     expire,
+    key_expiry,
+    key_next_task,
+    key_refusals,
+    key_timeout,
+    keys,
     next_task,
     order,
     timeout,
@@ -83,7 +90,9 @@ impl Runner for Script {
             name => match self.ask(name, &mut args)? {
                 Some(answer) => answer,
                 None => {
-                    let command = command(self.read(name, &mut args)?);
+                    let key = read_key(name, &mut args)?;
+                    let kind = Some(self.read(name, &mut args)?);
+                    let command = durable::Command { kind, key };
                     match &mut self.open {
                         Some(commands) => {
                             commands.push(command);
@@ -143,6 +152,11 @@ impl Script {
                 let tasks = self.store.ready_tasks(queue, state);
                 let names: Vec<String> = tasks.map(|task| name_of(task.uuid)).collect();
                 output.push_str(&names.join(" "));
+            }
+            "answers" => {
+                for (key, answer) in self.store.remembered() {
+                    writeln!(output, "{key} until={}", print_time(answer.expires_ns))?;
+                }
             }
             "counts" => {
                 for (queue, counts) in self.store.counts().queues() {
@@ -210,7 +224,10 @@ impl Script {
                 queue: args.take_key("queue").unwrap_or_default().into(),
                 after: args.take_key("after").map(read_deadline).transpose()?,
                 limit: read_number(args, "limit")?.try_into()?,
-                already: 0,
+                already: read_number(args, "already")?.try_into()?,
+            }),
+            "forget" => Kind::Forget(durable::Forget {
+                limit: read_number(args, "limit")?.try_into()?,
             }),
             "expire" => Kind::Expire(durable::Expire {
                 before_ns: read_time(args.take_key("before").ok_or("no time")?)?,
@@ -235,6 +252,24 @@ impl Script {
             attempt: read_number(args, "attempt")?,
         })
     }
+}
+
+fn read_key(name: &str, args: &mut ArgumentConsumer) -> Result<Option<durable::RequestKey>> {
+    let Some(key) = args.take_key("key") else {
+        return Ok(None);
+    };
+    let request = args.take_key("request").unwrap_or(name);
+    let window_ns = match args.take_key("window") {
+        Some("max") => i64::MAX,
+        Some(seconds) => seconds.parse::<i64>()? * NS_PER_S,
+        None => 600 * NS_PER_S,
+    };
+    Ok(Some(durable::RequestKey {
+        key: key.into(),
+        request_digest: bytes_of(uuid_of(request)),
+        window_ns,
+        skips_empty: args.take_key("empty") == Some("skipped"),
+    }))
 }
 
 fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submit> {
@@ -358,6 +393,12 @@ fn print_outcome(outcome: &Outcome) -> Result<String> {
                 if *more { ", there are more" } else { "" }
             )
         }
+        Outcome::Forgotten { answers, more } => {
+            format!(
+                "{answers} answers forgotten{}",
+                if *more { ", there are more" } else { "" }
+            )
+        }
         Outcome::Refused(refusal) => print_refusal(refusal),
     })
 }
@@ -376,6 +417,7 @@ fn print_refusal(refusal: &Refusal) -> String {
             )
         }
         Refusal::UuidTaken { uuid } => format!("refused: {} is taken", name_of(*uuid)),
+        Refusal::KeyReused => "refused: the key is another request's".to_owned(),
         Refusal::Malformed { reason } => format!("refused: {reason}"),
     }
 }

@@ -5,6 +5,7 @@
 
 use super::view::Result;
 
+mod answers;
 mod buckets;
 pub mod chunk;
 pub mod codec;
@@ -14,6 +15,7 @@ mod header;
 pub mod ready;
 mod tasks;
 
+pub use answers::{Answers, Expiries};
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
 pub use header::{Head, StoredHeader};
@@ -36,11 +38,15 @@ pub enum Tree {
     Counts,
     /// The header.
     Header,
+    /// Remembered answers by request key.
+    Answers,
+    /// Footprints of remembered answers by time of forgetting and request key.
+    Expiries,
 }
 
 impl Tree {
     /// All trees, by their number.
-    pub const ALL: [Tree; 7] = [
+    pub const ALL: [Tree; 9] = [
         Tree::Live,
         Tree::Ready,
         Tree::Deadlines,
@@ -48,6 +54,8 @@ impl Tree {
         Tree::Buckets,
         Tree::Counts,
         Tree::Header,
+        Tree::Answers,
+        Tree::Expiries,
     ];
 
     /// The name on disk.
@@ -60,6 +68,8 @@ impl Tree {
             Tree::Buckets => "buckets",
             Tree::Counts => "counts",
             Tree::Header => "header",
+            Tree::Answers => "answers",
+            Tree::Expiries => "expiries",
         }
     }
 
