@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use corndogs::proto::cluster::StatusRequest;
+use corndogs::proto::cluster::cluster_service_client::ClusterServiceClient;
 use corndogs::proto::v1alpha1::*;
 use tonic::Code;
 use tonic::metadata::MetadataValue;
@@ -221,6 +223,34 @@ async fn answers_are_forgotten_after_the_window() {
     assert_ne!(later.uuid, first.uuid);
     assert!(later.submit_time - first.submit_time >= 1_000_000_000);
     assert_eq!(api.queues().await.unwrap().1, 2);
+}
+
+async fn state_hash(server: &Server) -> u64 {
+    let address = format!("http://{}", server.grpc);
+    let mut service = ClusterServiceClient::connect(address).await.unwrap();
+    let status = service.status(StatusRequest {}).await.unwrap();
+    status.into_inner().nodes[0].state_hash
+}
+
+/// Also where nothing else happens: the state is as if they had never been.
+#[tokio::test]
+async fn answers_are_forgotten_by_themselves() {
+    const ANSWERS: usize = 1500;
+    let server = Server::start_with(|setup| setup.arg("--idempotency-window", "1s")).await;
+    let api = server.api().await;
+    let empty = state_hash(&server).await;
+    let claims = (0..ANSWERS).map(|number| {
+        let mut api = api.clone();
+        async move { ask!(api, get_next_task, &format!("{number}"), claim("w")) }
+    });
+    for answer in futures::future::join_all(claims).await {
+        assert_eq!(answer.unwrap().task, None);
+    }
+    assert_ne!(state_hash(&server).await, empty);
+    until("all answers to be forgotten", async || {
+        (state_hash(&server).await == empty).then_some(())
+    })
+    .await;
 }
 
 /// Answers of all kinds, by keys that begin with `name`.

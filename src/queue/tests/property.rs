@@ -41,6 +41,9 @@ enum Act {
     },
 }
 
+/// An act that may be remembered.
+type Keyed = (Act, Option<RequestKey>);
+
 /// A submit; `client` picks one of a few uuids, so that they meet again.
 #[derive(Clone, Debug)]
 struct Draft {
@@ -180,7 +183,7 @@ fn key() -> impl Strategy<Value = Option<RequestKey>> {
 }
 
 /// Entries: how far the leader's clock moved, perhaps back, and what was proposed together.
-fn log() -> impl Strategy<Value = Vec<(i64, Vec<(Act, Option<RequestKey>)>)>> {
+fn log() -> impl Strategy<Value = Vec<(i64, Vec<Keyed>)>> {
     let entry = (-2..5i64, prop::collection::vec((act(), key()), 0..5));
     prop::collection::vec(entry, 1..40)
 }
