@@ -34,6 +34,11 @@ impl Call {
         }
     }
 
+    /// Its name in the service's definition.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
     /// Runs the call within the client's deadline.
     ///
     /// # Errors

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use prost::Message;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::call::{self, Call};
 use super::convert::{self, Translator};
 use super::status::unexpected;
-use super::{batch, validate};
+use super::validate::Checked;
+use super::{batch, idempotency, validate};
 use crate::node::Node;
-use crate::proto::durable::command::Kind;
+use crate::proto::durable::{RequestKey, command::Kind};
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
 use crate::proto::v1alpha1::*;
 use crate::queue::{Outcome, Row, query};
@@ -22,6 +26,7 @@ use crate::store::counts::QueueCounts;
 pub struct Service {
     node: Node,
     translator: Arc<Translator>,
+    idempotency_window: Duration,
     calls: Arc<Calls>,
 }
 
@@ -45,8 +50,8 @@ struct Calls {
 }
 
 impl Service {
-    /// Serves from that node.
-    pub fn new(node: Node, translator: Translator) -> Self {
+    /// Serves from that node. Answers to calls with an idempotency key are remembered for that long.
+    pub fn new(node: Node, translator: Translator, idempotency_window: Duration) -> Self {
         let calls = Calls {
             submit_task: Call::new("SubmitTask"),
             get_task_state_by_id: Call::new("GetTaskStateByID"),
@@ -67,6 +72,7 @@ impl Service {
         Self {
             node,
             translator: Arc::new(translator),
+            idempotency_window,
             calls: Arc::new(calls),
         }
     }
@@ -75,9 +81,19 @@ impl Service {
         || self.node.clock().task_uuid()
     }
 
+    /// The idempotency key of a changing call: read before the request is taken apart.
+    fn key(
+        &self,
+        call: &Call,
+        metadata: &MetadataMap,
+        request: &impl Message,
+    ) -> Checked<Option<RequestKey>> {
+        idempotency::key(metadata, call.method(), request, self.idempotency_window)
+    }
+
     /// Proposes what answers with a task or without one.
-    async fn task_of(&self, kind: Kind) -> Result<Option<Row>, Status> {
-        task_in(self.node.execute(kind).await?)
+    async fn task_of(&self, kind: Kind, key: Option<RequestKey>) -> Result<Option<Row>, Status> {
+        task_in(self.node.execute(kind, key).await?)
     }
 }
 
@@ -112,8 +128,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<SubmitTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.submit_task, &metadata, &request)?;
             let submit = self.translator.submit("", request, self.new_uuid())?;
-            let task = self.task_of(Kind::Submit(submit)).await?;
+            let task = self.task_of(Kind::Submit(submit), key).await?;
             Ok(SubmitTaskResponse {
                 task: message(task),
             })
@@ -142,10 +159,11 @@ impl CorndogsService for Service {
     ) -> Result<Response<GetNextTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.get_next_task, &metadata, &request)?;
             let wait_ms = request.wait_ms;
             let claim = self.translator.claim(request)?;
             let wait = call::wait(wait_ms, &metadata);
-            let task = task_in(self.node.claim(claim, wait).await?)?;
+            let task = task_in(self.node.claim(claim, key, wait).await?)?;
             Ok(GetNextTaskResponse {
                 task: message(task),
             })
@@ -159,8 +177,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<UpdateTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.update_task, &metadata, &request)?;
             let update = self.translator.update(request)?;
-            let task = self.task_of(Kind::Update(update)).await?;
+            let task = self.task_of(Kind::Update(update), key).await?;
             Ok(UpdateTaskResponse {
                 task: message(task),
             })
@@ -174,8 +193,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<CompleteTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.complete_task, &metadata, &request)?;
             let complete = self.translator.complete(request, self.new_uuid())?;
-            match self.node.execute(Kind::Complete(complete)).await? {
+            match self.node.execute(Kind::Complete(complete), key).await? {
                 Outcome::Completed { task, next_task } => Ok(CompleteTaskResponse {
                     task: message(task),
                     next_task: message(next_task),
@@ -193,8 +213,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<CancelTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.cancel_task, &metadata, &request)?;
             let cancel = self.translator.cancel(request)?;
-            let task = self.task_of(Kind::Cancel(cancel)).await?;
+            let task = self.task_of(Kind::Cancel(cancel), key).await?;
             Ok(CancelTaskResponse {
                 task: message(task),
             })
@@ -208,12 +229,17 @@ impl CorndogsService for Service {
     ) -> Result<Response<CleanUpTimedOutResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.clean_up_timed_out, &metadata, &request)?;
             validate::not_negative("at_time", request.at_time)?;
             validate::name("queue", &request.queue)?;
-            let timed_out = self.node.clean_up(request.at_time, &request.queue).await?;
-            Ok(CleanUpTimedOutResponse {
-                timed_out: count(timed_out),
-            })
+            let cleaned_up = self.node.clean_up(request.at_time, &request.queue, key);
+            match cleaned_up.await? {
+                Outcome::TimedOut { tasks, .. } => Ok(CleanUpTimedOutResponse {
+                    timed_out: count(tasks),
+                }),
+                Outcome::Refused(refusal) => Err(refusal.into()),
+                _ => Err(unexpected()),
+            }
         };
         self.calls.clean_up_timed_out.run(&metadata, work).await
     }
@@ -313,8 +339,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<ExtendTaskResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.extend_task, &metadata, &request)?;
             let extend = convert::extend(request)?;
-            let task = self.task_of(Kind::Extend(extend)).await?;
+            let task = self.task_of(Kind::Extend(extend), key).await?;
             Ok(ExtendTaskResponse {
                 task: message(task),
             })
@@ -328,8 +355,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<SubmitTasksResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.submit_tasks, &metadata, &request)?;
             let batch = self.translator.submit_tasks(request, self.new_uuid())?;
-            let outcome = self.node.execute(Kind::SubmitTasks(batch)).await?;
+            let outcome = self.node.execute(Kind::SubmitTasks(batch), key).await?;
             let tasks = batch::tasks(outcome)?;
             Ok(SubmitTasksResponse { tasks })
         };
@@ -342,10 +370,11 @@ impl CorndogsService for Service {
     ) -> Result<Response<GetNextTasksResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.get_next_tasks, &metadata, &request)?;
             let wait_ms = request.next.as_ref().map_or(0, |next| next.wait_ms);
             let batch = self.translator.claim_tasks(request)?;
             let wait = call::wait(wait_ms, &metadata);
-            let tasks = batch::tasks(self.node.claim_tasks(batch, wait).await?)?;
+            let tasks = batch::tasks(self.node.claim_tasks(batch, key, wait).await?)?;
             Ok(GetNextTasksResponse { tasks })
         };
         self.calls.get_next_tasks.run(&metadata, work).await
@@ -357,8 +386,9 @@ impl CorndogsService for Service {
     ) -> Result<Response<CompleteTasksResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let work = async {
+            let key = self.key(&self.calls.complete_tasks, &metadata, &request)?;
             let batch = self.translator.complete_tasks(request, self.new_uuid())?;
-            let outcome = self.node.execute(Kind::CompleteTasks(batch)).await?;
+            let outcome = self.node.execute(Kind::CompleteTasks(batch), key).await?;
             let results = batch::results(outcome)?;
             Ok(CompleteTasksResponse { results })
         };

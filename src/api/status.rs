@@ -55,6 +55,7 @@ impl From<Refusal> for Status {
         let code = match &refusal {
             Refusal::StaleAttempt { .. } => Code::FailedPrecondition,
             Refusal::UuidTaken { .. } | Refusal::KeyTaken { .. } => Code::AlreadyExists,
+            Refusal::KeyReused => Code::InvalidArgument,
             Refusal::Malformed { .. } => Code::Internal,
         };
         Self::new(code, refusal.to_string())

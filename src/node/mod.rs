@@ -107,17 +107,22 @@ impl Node {
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
         }
+        tokio::spawn(sweep::forget_answers(node.clone()));
         if let Some(retention) = options.archive_retention {
             tokio::spawn(sweep::forget(node.clone(), retention));
         }
         node
     }
 
-    /// Proposes a command and waits for its outcome.
+    /// Proposes a command and waits for its outcome: with a key, the first one that it came to.
     ///
     /// # Errors
     /// Unavailable if nothing was done, unknown if it may have been.
-    pub async fn execute(&self, kind: Kind) -> Result<Outcome, NodeError> {
+    pub async fn execute(
+        &self,
+        kind: Kind,
+        key: Option<durable::RequestKey>,
+    ) -> Result<Outcome, NodeError> {
         if !self.health.is_ready()
             && let Some(why) = self.health.get().refuses_writes()
         {
@@ -126,30 +131,42 @@ impl Node {
         self.proposer
             .propose(durable::Command {
                 kind: Some(kind),
-                key: None,
+                key,
             })
             .await
     }
 
     /// Claims a task. A claim that finds nothing costs no log entry: a fresh read tells it.
     ///
+    /// With a key it is always proposed: that nothing was found is an answer to be remembered,
+    /// and whether the key has one already only the log's order tells.
+    ///
     /// # Errors
     /// As [`Node::execute`].
-    async fn claim_now(&self, claim: durable::Claim) -> Result<Outcome, NodeError> {
-        if self.finds_nothing(&claim).await? {
+    async fn claim_now(
+        &self,
+        claim: durable::Claim,
+        key: Option<durable::RequestKey>,
+    ) -> Result<Outcome, NodeError> {
+        if key.is_none() && self.finds_nothing(&claim).await? {
             return Ok(Outcome::Task(None));
         }
-        self.execute(Kind::Claim(claim)).await
+        self.execute(Kind::Claim(claim), key).await
     }
 
     /// Claims several tasks, in the same way.
-    async fn claim_tasks_now(&self, batch: durable::ClaimTasks) -> Result<Outcome, NodeError> {
+    async fn claim_tasks_now(
+        &self,
+        batch: durable::ClaimTasks,
+        key: Option<durable::RequestKey>,
+    ) -> Result<Outcome, NodeError> {
         if let Some(claim) = &batch.next
+            && key.is_none()
             && self.finds_nothing(claim).await?
         {
             return Ok(Outcome::Tasks(Vec::new()));
         }
-        self.execute(Kind::ClaimTasks(batch)).await
+        self.execute(Kind::ClaimTasks(batch), key).await
     }
 
     async fn finds_nothing(&self, claim: &durable::Claim) -> Result<bool, NodeError> {

@@ -1,4 +1,5 @@
-//! What the leader does by itself: due tasks time out, delayed ones become claimable, old archives are forgotten.
+//! What the leader does by itself: due tasks time out, delayed ones become claimable, old archives and answers are
+//! forgotten.
 //!
 //! Nothing here changes state: it proposes log entries, as a client would.
 
@@ -10,7 +11,7 @@ use crate::queue::Outcome;
 
 /// Tasks that one log entry looks at: bounds how long one entry is applied.
 const STEP: u32 = 1000;
-/// How often the archive is looked at.
+/// How often archive and remembered answers are looked at.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the first delayed task is looked at: seldom while it is far off, often when it is near.
@@ -20,13 +21,20 @@ const SHORTEST_LOOK: Duration = Duration::from_millis(20);
 impl Node {
     /// Times out what is due at `at_time_ns` (0 means now) in one queue, or in all if it is empty.
     ///
-    /// Goes on in bounded steps; an error leaves what the steps before it did.
-    pub async fn clean_up(&self, at_time_ns: i64, queue: &str) -> Result<u64, NodeError> {
+    /// Goes on in bounded steps, and answers with the last one's outcome, which counts them all; an
+    /// error leaves what the steps before it did. With a key, the last outcome is remembered, and
+    /// any step finds it.
+    pub async fn clean_up(
+        &self,
+        at_time_ns: i64,
+        queue: &str,
+        key: Option<durable::RequestKey>,
+    ) -> Result<Outcome, NodeError> {
         let at_time_ns = match at_time_ns {
             0 => self.clock.now_ns(),
             at_time_ns => at_time_ns,
         };
-        let mut timed_out = 0;
+        let mut already = 0;
         let mut after = None;
         loop {
             let step = durable::TimeOut {
@@ -34,16 +42,17 @@ impl Node {
                 queue: queue.to_owned(),
                 after,
                 limit: STEP,
-                already: 0,
+                already,
             };
-            let Outcome::TimedOut { tasks, resume } = self.execute(Kind::TimeOut(step)).await?
+            let outcome = self.execute(Kind::TimeOut(step), key.clone()).await?;
+            let Outcome::TimedOut {
+                tasks,
+                resume: Some(deadline),
+            } = outcome
             else {
-                return Err(NodeError::unexpected());
+                return Ok(outcome);
             };
-            timed_out += tasks;
-            let Some(deadline) = resume else {
-                return Ok(timed_out);
-            };
+            already = tasks;
             after = Some(durable::Deadline {
                 at_ns: deadline.at_ns,
                 seq: deadline.seq,
@@ -57,7 +66,20 @@ impl Node {
                 before_ns,
                 limit: STEP,
             };
-            let Outcome::Expired { more, .. } = self.execute(Kind::Expire(step)).await? else {
+            let Outcome::Expired { more, .. } = self.execute(Kind::Expire(step), None).await?
+            else {
+                return Err(NodeError::unexpected());
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn forget_answers(&self) -> Result<(), NodeError> {
+        loop {
+            let step = Kind::Forget(durable::Forget { limit: STEP });
+            let Outcome::Forgotten { more, .. } = self.execute(step, None).await? else {
                 return Err(NodeError::unexpected());
             };
             if !more {
@@ -70,7 +92,7 @@ impl Node {
     async fn ripen(&self) -> Result<(), NodeError> {
         loop {
             let step = durable::Ripen { limit: STEP };
-            let Outcome::Ripened { more, .. } = self.execute(Kind::Ripen(step)).await? else {
+            let Outcome::Ripened { more, .. } = self.execute(Kind::Ripen(step), None).await? else {
                 return Err(NodeError::unexpected());
             };
             if !more {
@@ -96,6 +118,13 @@ impl Node {
     fn anything_expired(&self, before_ns: i64) -> Result<bool, NodeError> {
         let first = self.local(|view| view.next_bucket(None))?;
         Ok(first.is_some_and(|(_, bucket)| bucket.archived_ns < before_ns))
+    }
+
+    /// By this node's clock: the replicated one stands still where nothing is proposed.
+    fn any_answer_over(&self) -> Result<bool, NodeError> {
+        let now_ns = self.clock.now_ns();
+        let first = self.local(|view| view.next_expiring_answer(None))?;
+        Ok(first.is_some_and(|(expiry, _)| expiry.expires_ns <= now_ns))
     }
 }
 
@@ -137,11 +166,11 @@ pub async fn time_out(node: Node, interval: Duration) {
         let now_ns = node.clock.now_ns();
         let swept = match node.anything_due(now_ns) {
             Ok(false) => continue,
-            Ok(true) => node.clean_up(now_ns, "").await,
+            Ok(true) => node.clean_up(now_ns, "", None).await,
             Err(error) => Err(error),
         };
         match swept {
-            Ok(tasks) => tracing::debug!(tasks, "timed out due tasks"),
+            Ok(outcome) => tracing::debug!(?outcome, "timed out due tasks"),
             Err(error) => tracing::warn!(%error, "due tasks were not timed out; will try again"),
         }
     }
@@ -163,6 +192,24 @@ pub async fn forget(node: Node, retention: Duration) {
         };
         if let Err(error) = forgot {
             tracing::warn!(%error, "old archived tasks were not forgotten; will try again");
+        }
+    }
+}
+
+/// Forgets remembered answers whose time is over for as long as this node leads.
+pub async fn forget_answers(node: Node) {
+    loop {
+        tokio::time::sleep(RETENTION_INTERVAL).await;
+        if !node.leads() {
+            continue;
+        }
+        let forgot = match node.any_answer_over() {
+            Ok(false) => continue,
+            Ok(true) => node.forget_answers().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = forgot {
+            tracing::warn!(%error, "old answers were not forgotten; will try again");
         }
     }
 }

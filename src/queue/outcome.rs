@@ -53,7 +53,7 @@ pub enum Outcome {
     Completions(Vec<Completion>),
     /// One step of a clean-up.
     TimedOut {
-        /// How many tasks it timed out.
+        /// How many tasks it and the steps before it timed out.
         tasks: u64,
         /// Where the next step starts; none when nothing that is due is left.
         resume: Option<Deadline>,
@@ -70,6 +70,13 @@ pub enum Outcome {
         /// How many tasks it made claimable.
         tasks: u64,
         /// Whether more are due.
+        more: bool,
+    },
+    /// One step of forgetting remembered answers.
+    Forgotten {
+        /// How many answers it forgot.
+        answers: u64,
+        /// Whether more of them are over.
         more: bool,
     },
     /// Nothing was changed, for a reason.
@@ -107,6 +114,9 @@ pub enum Refusal {
         /// The live task that has the key.
         holder: Uuid,
     },
+    /// The request key was used before, by another call or request.
+    #[error("idempotency-key: it was given with another call or request before")]
+    KeyReused,
     /// A log entry of a newer version, or of a broken one.
     #[error("this command can't be read: {reason}")]
     Malformed {

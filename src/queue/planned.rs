@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::store::answer::{Answer, Expiry, Footprint};
 use crate::store::counts::Counts;
 use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 use crate::store::{Change, StoreError, View};
@@ -102,6 +103,14 @@ impl<V: View> View for Planned<'_, V> {
             Some(uuid) => Ok(Some(*uuid)),
             None => self.view.unique(queue, key),
         }
+    }
+
+    fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>> {
+        self.view.answer(key)
+    }
+
+    fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>> {
+        self.view.next_expiring_answer(after)
     }
 
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    Outcome, Refusal, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend, ripen,
-    submit, submit_tasks, timeout, update,
+    Outcome, Refusal, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend, forget,
+    remember, ripen, submit, submit_tasks, timeout, update,
 };
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
@@ -26,8 +26,20 @@ pub fn perform(
     now_ns: i64,
     command: Command,
 ) -> Result<Outcome, StoreError> {
+    match command.key {
+        None => perform_once(store, now_ns, command.kind),
+        Some(key) => remember::perform(store, now_ns, command.kind, key),
+    }
+}
+
+/// Does a command, whether its answer is remembered or not.
+pub(super) fn perform_once(
+    store: &mut impl Changes,
+    now_ns: i64,
+    kind: Option<Kind>,
+) -> Result<Outcome, StoreError> {
     let view = &*store;
-    let step = match command.kind {
+    let step = match kind {
         Some(Kind::Submit(submit)) => submit::step(view, now_ns, submit),
         Some(Kind::Claim(claim)) => claim::step(view, now_ns, claim),
         Some(Kind::Update(update)) => update::step(view, now_ns, update),
@@ -40,7 +52,8 @@ pub fn perform(
         Some(Kind::ClaimTasks(batch)) => return claim_tasks::perform(store, now_ns, batch),
         Some(Kind::CompleteTasks(batch)) => return complete_tasks::perform(store, now_ns, batch),
         Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
-        Some(Kind::Forget(_)) | None => Ok(refused(Refusal::Malformed {
+        Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
+        None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),
     };

@@ -39,7 +39,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<S
         looked_at += 1;
     }
     let outcome = Outcome::TimedOut {
-        tasks: changes.len() as u64,
+        tasks: time_out.already.saturating_add(changes.len() as u64),
         resume: after.filter(|_| looked_at == limit),
     };
     Ok((outcome, changes))

@@ -113,7 +113,8 @@ fn services(config: &Config, node: &Node) -> Result<Services, ServerError> {
         },
         max_payload_bytes: config.max_payload,
     };
-    let corndogs = CorndogsServiceServer::new(Service::new(node.clone(), translator))
+    let service = Service::new(node.clone(), translator, config.idempotency_window);
+    let corndogs = CorndogsServiceServer::new(service)
         .max_decoding_message_size(config.max_message)
         .max_encoding_message_size(usize::MAX);
     let cluster = ClusterServiceServer::new(Cluster::new(node.clone()));

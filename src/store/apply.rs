@@ -25,6 +25,8 @@ impl Changes for State {
                 self.archive(before, after)?;
             }
             Change::Expire { index, bucket } => self.expire(*index, bucket)?,
+            Change::Remember { key, answer } => self.remember(key, answer)?,
+            Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
         }
         self.ledger.absorb(&change)
     }

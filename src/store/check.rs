@@ -71,6 +71,7 @@ impl State {
             same("a bucket's hash", &sum, &bucket.hash_sum)
         })?;
         same("buckets", &in_buckets, &archived)?;
+        let hash = hash.wrapping_add(self.check_answers()?);
         same("state hash", &hash, &self.header().state_hash)
     }
 

@@ -176,6 +176,31 @@ impl Disk {
         })
     }
 
+    /// Rows between two bounds until they are that many, or their values take that many bytes;
+    /// and whether these are all.
+    pub fn read_some(
+        &self,
+        tree: Tree,
+        from: ByteBound<'_>,
+        to: ByteBound<'_>,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<(Vec<ByteRow>, bool)> {
+        self.sled(|| {
+            let mut rows = Vec::new();
+            let mut room = bytes;
+            for row in self.tree(tree).range::<&[u8], _>((from, to)) {
+                if rows.len() == limit || room == 0 {
+                    return Ok((rows, false));
+                }
+                let row = row?;
+                room = room.saturating_sub(row.1.len());
+                rows.push(row);
+            }
+            Ok((rows, true))
+        })
+    }
+
     /// The last row between two bounds.
     pub fn last_bytes(
         &self,

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::answer::Answer;
 use super::keys::{join_uuids, split_uuids};
-use super::record::{Bucket, Extras, Header, Position, Task, Totals};
+use super::record::{Bucket, Extras, Header, Name, Position, Task, Totals};
 use super::view::Result;
 use crate::proto::durable;
 
@@ -22,6 +23,8 @@ pub enum Record {
     Archived(Arc<Task>),
     /// A bucket of the archive, by its log index.
     Bucket(u64, Bucket),
+    /// A remembered answer, by its request key.
+    Answer(Name, Arc<Answer>),
 }
 
 impl Record {
@@ -35,6 +38,12 @@ impl Record {
                 archived_ns: bucket.archived_ns,
                 hash_sum: bucket.hash_sum,
                 uuids: join_uuids(&bucket.uuids).into(),
+            }),
+            Record::Answer(key, answer) => durable::record::Kind::Answer(durable::Answer {
+                key: key.to_string(),
+                request_digest: digest_to_bytes(answer.request_digest),
+                expires_ns: answer.expires_ns,
+                outcome: answer.outcome.clone(),
             }),
         };
         durable::Record { kind: Some(kind) }
@@ -58,7 +67,15 @@ impl Record {
                 };
                 Record::Bucket(bucket.index, row)
             }
-            durable::record::Kind::Answer(_) => return Err(unknown()),
+            durable::record::Kind::Answer(answer) => {
+                let row = Answer {
+                    request_digest: digest_from_bytes(&answer.request_digest)?,
+                    expires_ns: answer.expires_ns,
+                    // Its own copy: a share of the block would keep all of it in memory.
+                    outcome: Bytes::copy_from_slice(&answer.outcome),
+                };
+                Record::Answer(answer.key.into(), Arc::new(row))
+            }
         })
     }
 }
@@ -67,7 +84,7 @@ impl Record {
 pub fn task_to_message(task: &Task) -> durable::Task {
     let digest = match task.request_digest {
         0 => Bytes::new(),
-        digest => Bytes::copy_from_slice(&digest.to_be_bytes()),
+        digest => digest_to_bytes(digest),
     };
     let extras = task.extras.as_deref().cloned().unwrap_or_default();
     durable::Task {
@@ -102,12 +119,7 @@ pub fn task_from_message(message: durable::Task) -> Result<Arc<Task>> {
     let uuid = uuid.map_err(|_| StoreError::damaged(WHAT, "a uuid of a wrong length"))?;
     let request_digest = match &message.request_digest[..] {
         [] => 0,
-        digest => {
-            let digest = digest.try_into();
-            let digest =
-                digest.map_err(|_| StoreError::damaged(WHAT, "a digest of a wrong length"))?;
-            u128::from_be_bytes(digest)
-        }
+        digest => digest_from_bytes(digest)?,
     };
     Ok(Arc::new(Task {
         uuid,
@@ -130,6 +142,16 @@ pub fn task_from_message(message: durable::Task) -> Result<Arc<Task>> {
         is_delayed: message.is_delayed,
         extras: Extras::shared(&message.unique_key, message.metadata),
     }))
+}
+
+fn digest_to_bytes(digest: u128) -> Bytes {
+    Bytes::copy_from_slice(&digest.to_be_bytes())
+}
+
+fn digest_from_bytes(bytes: &[u8]) -> Result<u128> {
+    let digest = bytes.try_into();
+    let digest = digest.map_err(|_| StoreError::damaged(WHAT, "a digest of a wrong length"))?;
+    Ok(u128::from_be_bytes(digest))
 }
 
 /// A header as a message.

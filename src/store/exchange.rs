@@ -9,7 +9,7 @@ use super::disk::damage_marker;
 use super::durable::Record;
 use super::files::{self, failed};
 use super::handle::Inner;
-use super::keys::{Archive, Buckets, Keyspace, Live, Tree};
+use super::keys::{Answers, Archive, Buckets, Keyspace, Live, Tree};
 use super::pace::Report;
 use super::recovery;
 use super::scan::Chunk;
@@ -109,6 +109,10 @@ fn parse((tree, rows): &Chunk) -> Result<Vec<Record>> {
     let parse = |(key, value): &(sled::IVec, sled::IVec)| match tree {
         Tree::Live => Live::parse_value(value).map(Record::Live),
         Tree::Archive => Archive::parse_value(value).map(Record::Archived),
+        Tree::Answers => Ok(Record::Answer(
+            Answers::parse_key(key)?,
+            Answers::parse_value(value)?,
+        )),
         _ => Ok(Record::Bucket(
             Buckets::parse_key(key)?,
             Buckets::parse_value(value)?,

@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::answer::{Answer, Expiry, Footprint};
 use super::delayed::FrozenDelayed;
 use super::disk::Disk;
-use super::keys::{Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, Unique};
+use super::keys::{
+    Answers, Archive, Buckets, Expiries, Head, Keyspace, LineCounts, Live, StoredHeader, Tree,
+    Unique,
+};
 use super::lines::FrozenLine;
 use super::overlay::Overlay;
 use super::packed::Packed;
@@ -27,6 +31,8 @@ pub struct Frozen {
     pub(super) unique: Arc<Overlay<(Name, Name), Uuid>>,
     pub(super) archive: Arc<Overlay<Uuid, Arc<Task>>>,
     pub(super) buckets: Arc<Overlay<u64, Bucket>>,
+    pub(super) answers: Arc<Overlay<Name, Arc<Answer>>>,
+    pub(super) expiries: Arc<Overlay<Expiry, Footprint>>,
 }
 
 impl Frozen {
@@ -54,6 +60,8 @@ impl Frozen {
         write::<Unique>(&mut redo, &self.unique)?;
         write::<Archive>(&mut redo, &self.archive)?;
         write::<Buckets>(&mut redo, &self.buckets)?;
+        write::<Answers>(&mut redo, &self.answers)?;
+        write::<Expiries>(&mut redo, &self.expiries)?;
         self.write_counts(&mut redo)?;
         let header = Head::value(&self.header)?;
         redo.push(Tree::Header, &Head::key(&()), Some(&header))?;

@@ -68,6 +68,14 @@ impl Ledger {
                 self.subtract_hash(bucket.hash_sum);
                 Ok(())
             }
+            Change::Remember { key, answer } => {
+                self.add_hash(answer.footprint(key).hash);
+                Ok(())
+            }
+            Change::Forget { footprint, .. } => {
+                self.subtract_hash(footprint.hash);
+                Ok(())
+            }
         }
     }
 

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::counts::Counts;
 use super::disk::Disk;
 use super::durable::Record;
 use super::keys::{
-    Archive, Buckets, Head, Keyspace, LineCounts, Live, StoredHeader, Tree, Unique, ready,
+    Answers, Archive, Buckets, Expiries, Head, Keyspace, LineCounts, Live, StoredHeader, Tree,
+    Unique, ready,
 };
 use super::pace::{Pace, Report};
 use super::packed::Packed;
 use super::record::{Deadline, Name, Place, Ripening, Task};
 use super::redo;
+use super::remembered::HELD_ANSWER;
 use super::snapshot::read_snapshot;
 use super::state::{HELD_ARCHIVED, HELD_LIVE};
 use super::view::Result;
@@ -94,7 +97,16 @@ impl<'a> Loader<'a> {
                 self.put::<Archive>(&task.uuid, &task)
             }
             Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
+            Record::Answer(key, answer) => self.add_answer(&key, &answer),
         }
+    }
+
+    fn add_answer(&mut self, key: &Name, answer: &Arc<Answer>) -> Result<()> {
+        let footprint = answer.footprint(key);
+        self.hash = self.hash.wrapping_add(footprint.hash);
+        self.held += HELD_ANSWER + footprint.outcome_bytes;
+        self.put::<Expiries>(&answer.expiry(key), &footprint)?;
+        self.put::<Answers>(key, answer)
     }
 
     fn add_live(&mut self, task: &Arc<Task>) -> Result<()> {

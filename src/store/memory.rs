@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
 use super::ledger::Ledger;
 use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
@@ -26,6 +27,8 @@ pub struct MemoryStore {
     unique: BTreeMap<(Name, Name), Uuid>,
     archive: BTreeMap<Uuid, Arc<Task>>,
     buckets: BTreeMap<u64, Bucket>,
+    answers: BTreeMap<Name, Arc<Answer>>,
+    expiries: BTreeMap<Expiry, Footprint>,
     ledger: Ledger,
 }
 
@@ -43,6 +46,11 @@ impl MemoryStore {
     /// All archived tasks, by uuid.
     pub fn archived_tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.archive.values()
+    }
+
+    /// All remembered answers, by request key.
+    pub fn remembered(&self) -> impl Iterator<Item = (&Name, &Arc<Answer>)> {
+        self.answers.iter()
     }
 
     /// The live tasks of one queue and state, in the order in which they are claimed.
@@ -135,6 +143,26 @@ impl MemoryStore {
         match self.delayed.remove(&ripening) {
             Some(_) => Ok(()),
             None => Err(damaged("delayed", task, "is missing")),
+        }
+    }
+
+    fn remember(&mut self, key: &Name, answer: &Arc<Answer>) -> Result<()> {
+        let expiry = answer.expiry(key);
+        self.expiries.insert(expiry, answer.footprint(key));
+        match self.answers.insert(key.clone(), answer.clone()) {
+            None => Ok(()),
+            Some(_) => Err(damaged_answer(key, "is remembered already")),
+        }
+    }
+
+    fn forget(&mut self, expiry: &Expiry, footprint: &Footprint) -> Result<()> {
+        if self.expiries.remove(expiry).as_ref() != Some(footprint) {
+            let detail = "is not the one to be forgotten";
+            return Err(damaged_answer(&expiry.key, detail));
+        }
+        match self.answers.remove(&expiry.key) {
+            Some(_) => Ok(()),
+            None => Err(damaged_answer(&expiry.key, "is missing")),
         }
     }
 
@@ -241,6 +269,16 @@ impl View for MemoryStore {
         Ok(next.map(|(index, bucket)| (*index, bucket.clone())))
     }
 
+    fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>> {
+        Ok(self.answers.get(key).cloned())
+    }
+
+    fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.expiries.range((from, Bound::Unbounded)).next();
+        Ok(next.map(|(expiry, footprint)| (expiry.clone(), *footprint)))
+    }
+
     fn counts(&self) -> &Counts {
         self.ledger.counts()
     }
@@ -265,6 +303,8 @@ impl Changes for MemoryStore {
                 self.archive(before, after)?;
             }
             Change::Expire { index, bucket } => self.expire(*index, bucket)?,
+            Change::Remember { key, answer } => self.remember(key, answer)?,
+            Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
         }
         self.ledger.absorb(&change)
     }
@@ -290,4 +330,8 @@ fn is_same(row: &Arc<Task>, named: &Arc<Task>) -> bool {
 
 fn damaged(what: &str, task: &Task, detail: &str) -> StoreError {
     StoreError::damaged(what, format!("task {} {detail}", task.uuid))
+}
+
+fn damaged_answer(key: &str, detail: &str) -> StoreError {
+    StoreError::damaged("answers", format!("the answer of key {key:?} {detail}"))
 }

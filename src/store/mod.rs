@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+pub mod answer;
 mod apply;
 mod blocks;
 mod check;
@@ -33,6 +34,7 @@ pub mod ready;
 pub mod record;
 mod recovery;
 mod redo;
+mod remembered;
 mod repack;
 mod scan;
 pub mod snapshot;

@@ -272,7 +272,7 @@ pub struct Header {
     pub next_seq: u64,
     /// What happened since the beginning.
     pub totals: Totals,
-    /// The wrapping sum of the hashes of all rows, live and archived.
+    /// The wrapping sum of the hashes of all rows: tasks, live and archived, and remembered answers.
     pub state_hash: u64,
 }
 

@@ -12,9 +12,11 @@ use super::keys::Tree;
 use super::view::Result;
 
 /// What a snapshot holds; the rest follows from it.
-const TREES: [Tree; 3] = [Tree::Live, Tree::Archive, Tree::Buckets];
+const TREES: [Tree; 4] = [Tree::Live, Tree::Archive, Tree::Buckets, Tree::Answers];
 
 const CHUNK_ROWS: usize = 256;
+/// Payloads and answers can be large: a chunk is no larger than this and one more row.
+pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// Rows of one tree, in key order.
 pub type Chunk = (Tree, Vec<(sled::IVec, sled::IVec)>);
@@ -82,8 +84,8 @@ impl Part {
             Some(after) => Bound::Excluded(after),
             None => Bound::Unbounded,
         };
-        let rows = disk.read_bytes(self.tree, from, Bound::Included(&self.last), CHUNK_ROWS)?;
-        let done = rows.len() < CHUNK_ROWS;
+        let to: ByteBound<'_> = Bound::Included(&self.last);
+        let (rows, done) = disk.read_some(self.tree, from, to, CHUNK_ROWS, CHUNK_BYTES)?;
         let upto = match rows.last() {
             Some((key, _)) if !done => key.clone(),
             _ => self.last.clone(),

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::answer::{Answer, Expiry, Footprint};
 use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
 use super::frozen::Frozen;
-use super::keys::{Archive, Buckets, Live, StoredHeader, Unique};
+use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
 use super::layered::Layered;
 use super::lines::Lines;
 use super::packed::Packed;
 use super::ready::Line;
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use super::remembered::ANSWER_BYTES;
 use super::view::Result;
 use super::{Ledger, StoreError, View, counts::Counts};
 
@@ -39,6 +41,8 @@ pub struct State {
     pub(super) unique: Layered<(Name, Name), Uuid>,
     pub(super) archive: Layered<Uuid, Arc<Task>>,
     pub(super) buckets: Layered<u64, Bucket>,
+    pub(super) answers: Layered<Name, Arc<Answer>>,
+    pub(super) expiries: Layered<Expiry, Footprint>,
     disk: Option<Arc<Disk>>,
     /// The row that was last read from the base: most changes name it.
     pub(super) last_read: RefCell<Option<Arc<Task>>>,
@@ -67,6 +71,8 @@ impl State {
             unique: Layered::default(),
             archive: Layered::default(),
             buckets: Layered::default(),
+            answers: Layered::default(),
+            expiries: Layered::default(),
             disk: Some(disk),
             last_read: RefCell::default(),
             loose_bytes: 0,
@@ -86,9 +92,12 @@ impl State {
             + self.delayed.active_keys()
             + self.unique.active().len();
         let gone = self.live.active().len() - self.live.active().put_count();
+        let answers = self.answers.active();
+        let forgotten = answers.len() - answers.put_count();
         self.live.active().put_count() * LIVE_BYTES
+            + answers.put_count() * ANSWER_BYTES
             + self.archive.active().len() * ARCHIVED_BYTES
-            + (index + gone) * INDEX_BYTES
+            + (index + gone + 2 * forgotten) * INDEX_BYTES
             + self.loose_bytes
     }
 
@@ -141,6 +150,8 @@ impl State {
             unique: self.unique.freeze(),
             archive: self.archive.freeze(),
             buckets: self.buckets.freeze(),
+            answers: self.answers.freeze(),
+            expiries: self.expiries.freeze(),
         }
     }
 
@@ -155,6 +166,8 @@ impl State {
         self.unique.finish();
         self.archive.finish();
         self.buckets.finish();
+        self.answers.finish();
+        self.expiries.finish();
     }
 
     /// Lets go of the checkpoint; nothing can be read any more.
@@ -240,6 +253,16 @@ impl View for State {
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
         self.buckets
             .next(after.as_ref(), &Rows::<Buckets>::of(self.disk()?))
+    }
+
+    fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>> {
+        let key = Name::from(key);
+        self.answers.get(&key, &Rows::<Answers>::of(self.disk()?))
+    }
+
+    fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>> {
+        self.expiries
+            .next(after, &Rows::<Expiries>::of(self.disk()?))
     }
 
     fn counts(&self) -> &Counts {

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 /// What may wait to be written.
 pub const STEP_BYTES: usize = 512 << 10;
 
-/// Writes to a file, and syncs it every [`STEP_BYTES`].
+/// Writes to a file, and syncs it every few hundred KiB.
 #[derive(Debug)]
 pub struct SteadyFile {
     file: File,

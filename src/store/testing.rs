@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::record::{Extras, Task};
 
 /// Some task, with no field of the first version at its default.
@@ -39,5 +40,14 @@ pub(crate) fn full_task(seq: u64) -> Task {
         is_delayed: true,
         extras: Extras::shared("unique", metadata.into()),
         ..task(seq)
+    }
+}
+
+/// Some answer, with no field at its default.
+pub(crate) fn answer(number: u64) -> Answer {
+    Answer {
+        request_digest: 1 << 100 | u128::from(number),
+        expires_ns: 1_700_000_000_000_000_000,
+        outcome: Bytes::from(format!("outcome {number}")),
     }
 }

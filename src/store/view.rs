@@ -5,8 +5,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
-use super::record::{Bucket, Deadline, Header, Place, Ripening, Task};
+use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 
 /// Answers of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -40,6 +41,12 @@ pub trait View {
 
     /// The oldest bucket of the archive that comes after the log index `after`.
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>>;
+
+    /// The answer that is remembered under that request key, expired or not.
+    fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>>;
+
+    /// The remembered answer that is forgotten next after `after`, or first.
+    fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>>;
 
     /// Live tasks by queue and state.
     fn counts(&self) -> &Counts;
@@ -92,6 +99,20 @@ pub enum Change {
         index: u64,
         /// The bucket as the view gave it.
         bucket: Bucket,
+    },
+    /// An answer is remembered under a key that holds none.
+    Remember {
+        /// The request key.
+        key: Name,
+        /// The answer.
+        answer: Arc<Answer>,
+    },
+    /// A remembered answer is forgotten.
+    Forget {
+        /// Which one.
+        expiry: Expiry,
+        /// Its footprint as the view gave it.
+        footprint: Footprint,
     },
 }
 

@@ -79,7 +79,7 @@ fn peak_rss_mib(pid: u32) -> u64 {
     kib.map_or(0, |kib| kib.parse::<u64>().unwrap() / 1024)
 }
 
-fn row(phase: &str, seconds: f64, mut took: Vec<Duration>, rss_mib: [u64; 3]) {
+fn row(phase: &str, time: Duration, mut took: Vec<Duration>, rss_mib: [u64; 3]) {
     took.sort_unstable();
     let at = |percent: usize| {
         let index = (took.len() * percent / 100).min(took.len() - 1);
@@ -87,7 +87,8 @@ fn row(phase: &str, seconds: f64, mut took: Vec<Duration>, rss_mib: [u64; 3]) {
     };
     let [leader, other, away] = rss_mib;
     println!(
-        "| {phase} | {seconds:.1} | {} | {:.2} / {:.2} / {:.2} | {leader} | {other} | {away} |",
+        "| {phase} | {:.1} | {} | {:.2} / {:.2} / {:.2} | {leader} | {other} | {away} |",
+        time.as_secs_f64(),
         took.len(),
         at(50),
         at(99),
@@ -100,46 +101,58 @@ fn number(variable: &str, default: u64) -> u64 {
     given.map_or(default, |given| given.parse().unwrap())
 }
 
+async fn last_index(cluster: &Cluster, id: u64) -> u64 {
+    cluster.node(id).own_status().await.unwrap().last_log_index
+}
+
+/// Lets the log grow by so many entries.
+async fn fill(cluster: &Cluster, leader: u64, entries: u64) {
+    let began = Instant::now();
+    let until = last_index(cluster, leader).await + entries;
+    let writers = number("CORNDOGS_AWAY_WRITERS", 4) as usize;
+    let writers = Writers::start(&[cluster.api(leader)], writers, Duration::ZERO);
+    while last_index(cluster, leader).await < until {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let (tasks, took) = (writers.take().len(), began.elapsed());
+    writers.stop().await;
+    println!("away for {entries} entries, {tasks} tasks, {took:.0?}");
+}
+
+async fn caught_up(cluster: &Cluster, id: u64, leader: u64) {
+    let began = Instant::now();
+    loop {
+        let at = last_index(cluster, leader).await;
+        let own = cluster.node(id).own_status().await;
+        if own.is_some_and(|own| own.applied_index + LEVEL >= at) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "not caught up in {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_others_go_on_while_a_follower_catches_up() {
     let entries = number("CORNDOGS_AWAY_ENTRIES", 3000);
-    let fillers = number("CORNDOGS_AWAY_WRITERS", 4) as usize;
     let every = (entries / 10).clamp(500, 100_000).to_string();
     let mut random = Random::seeded("away");
     let mut cluster = Cluster::start_with(3, |setup| setup.arg("--snapshot-every", &every)).await;
     let (away, leader) = cluster.follower_and_leader(&mut random).await;
-    let other = *cluster
-        .others(away)
-        .iter()
-        .find(|id| **id != leader)
-        .unwrap();
-    let last_index = async |cluster: &Cluster, id| {
-        let own = cluster.node(id).own_status().await;
-        own.map(|own| own.last_log_index)
-    };
-    let behind = last_index(&cluster, away).await.unwrap();
+    let others = cluster.others(away);
+    let other = *others.iter().find(|id| **id != leader).unwrap();
     cluster.node_mut(away).kill();
-
-    let began = Instant::now();
-    let fillers = Writers::start(&[cluster.api(leader)], fillers, Duration::ZERO);
-    while last_index(&cluster, leader).await.unwrap() < behind + entries {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let filled = fillers.take().len();
-    fillers.stop().await;
-    println!(
-        "away for {entries} entries, {filled} tasks, {:.0?}",
-        began.elapsed()
-    );
+    fill(&cluster, leader, entries).await;
 
     println!("| | s | submits | submit p50 / p99 / max ms | RSS leader MiB | follower | away |");
     println!("|---|--:|--:|--:|--:|--:|--:|");
     let apis = [cluster.api(leader), cluster.api(other)];
     let writers = Writers::start(&apis, CLIENTS, REST);
-    let rss = |cluster: &Cluster| {
+    let peak_rss = |cluster: &Cluster| {
         [leader, other, away].map(|id| {
             let node = cluster.node(id);
-            if node.is_serving() {
+            let is_running = node.is_serving();
+            if is_running {
                 peak_rss_mib(node.pid())
             } else {
                 0
@@ -147,30 +160,17 @@ async fn the_others_go_on_while_a_follower_catches_up() {
         })
     };
     tokio::time::sleep(Duration::from_secs(1)).await;
-    (drop(writers.take()), rss(&cluster));
+    let _warm_up = (writers.take(), peak_rss(&cluster));
     tokio::time::sleep(CALM).await;
-    row("away", CALM.as_secs_f64(), writers.take(), rss(&cluster));
+    row("away", CALM, writers.take(), peak_rss(&cluster));
 
     let began = Instant::now();
     cluster.node_mut(away).start();
-    loop {
-        let at = last_index(&cluster, leader).await.unwrap();
-        let own = cluster.node(away).own_status().await;
-        if own.is_some_and(|own| own.applied_index + LEVEL >= at) {
-            break;
-        }
-        assert!(began.elapsed() < PATIENCE, "not caught up in {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let took_s = began.elapsed().as_secs_f64();
-    row("catching up", took_s, writers.take(), rss(&cluster));
+    caught_up(&cluster, away, leader).await;
+    let took = began.elapsed();
+    row("catching up", took, writers.take(), peak_rss(&cluster));
     tokio::time::sleep(CALM).await;
-    row(
-        "caught up",
-        CALM.as_secs_f64(),
-        writers.take(),
-        rss(&cluster),
-    );
+    row("caught up", CALM, writers.take(), peak_rss(&cluster));
     writers.stop().await;
 
     let stderr = cluster.node(away).stderr();

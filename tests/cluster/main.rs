@@ -31,6 +31,7 @@ mod membership;
 mod minority;
 mod peers;
 mod reads;
+mod retries;
 mod rolling;
 mod snapshot;
 mod transfer;

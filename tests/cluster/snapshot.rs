@@ -9,7 +9,7 @@ use crate::common::{Api, Random, until};
 
 const SNAPSHOT_EVERY: u64 = 100;
 
-async fn start() -> Cluster {
+pub async fn start() -> Cluster {
     let every = SNAPSHOT_EVERY.to_string();
     Cluster::start_with(3, |setup| setup.arg("--snapshot-every", &every)).await
 }
@@ -40,7 +40,7 @@ fn snapshots_received(node: &Node) -> usize {
 }
 
 /// A follower that was killed when it had the first tasks: its id, its last log index, and the tasks.
-async fn killed_follower(cluster: &mut Cluster, random: &mut Random) -> (u64, u64, Vec<Task>) {
+pub async fn killed_follower(cluster: &mut Cluster, random: &mut Random) -> (u64, u64, Vec<Task>) {
     let (follower, leader) = cluster.follower_and_leader(random).await;
     let tasks = submit(&cluster.api(leader), 50, 100, random).await;
     let behind = cluster.node(follower).own_status().await.unwrap();
@@ -49,7 +49,7 @@ async fn killed_follower(cluster: &mut Cluster, random: &mut Random) -> (u64, u6
 }
 
 /// The node has come up to the others, not by the log alone, and holds the tasks.
-async fn assert_caught_up(cluster: &mut Cluster, id: u64, tasks: &[Task]) {
+pub async fn assert_caught_up(cluster: &mut Cluster, id: u64, tasks: &[Task]) {
     cluster.node_mut(id).ready().await;
     cluster.assert_same_state().await;
     let received = snapshots_received(cluster.node(id));
@@ -58,7 +58,7 @@ async fn assert_caught_up(cluster: &mut Cluster, id: u64, tasks: &[Task]) {
 }
 
 /// Writes until the other nodes have a snapshot of more than the node holds, and then some more.
-async fn leave_behind(
+pub async fn leave_behind(
     cluster: &Cluster,
     last_log_index: u64,
     bytes: usize,
@@ -84,7 +84,7 @@ async fn leave_behind(
 }
 
 /// The newest snapshot that any serving node has.
-async fn newest_snapshot(cluster: &Cluster) -> u64 {
+pub async fn newest_snapshot(cluster: &Cluster) -> u64 {
     let own = cluster.serving().map(async |node| node.own_status().await);
     let own = futures::future::join_all(own).await;
     let snapshots = own.iter().flatten().map(|own| own.snapshot_index);

@@ -33,6 +33,14 @@ pub fn names(status: &Status, words: &[&str]) -> bool {
     words.iter().all(|word| status.message().contains(word))
 }
 
+/// A request with an idempotency key.
+pub fn keyed<T>(key: &str, request: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(request);
+    let key = key.parse().unwrap();
+    request.metadata_mut().insert("idempotency-key", key);
+    request
+}
+
 impl Api {
     pub async fn connect(address: SocketAddr) -> Self {
         Self::over(endpoint(address).connect().await.unwrap())

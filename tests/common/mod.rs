@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-pub use api::{Api, Tries, code, names};
+pub use api::{Api, Tries, code, keyed, names};
 pub use failure::{Failure, failure};
 pub use random::Random;
 pub use web::{http_get, metric, metrics};

@@ -29,6 +29,8 @@ mod extend;
 mod fsync;
 mod history;
 mod hostile;
+mod idempotency;
+mod keyed_waits;
 mod limits;
 mod not_before;
 mod operations;

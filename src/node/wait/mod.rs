@@ -22,7 +22,7 @@ mod tickets;
 use super::health::HealthBoard;
 use super::{Node, NodeError};
 use crate::clock::Clock;
-use crate::proto::durable::{self, command::Kind};
+use crate::proto::durable::{self, RequestKey, command::Kind};
 use crate::proto::peer;
 use crate::queue::Outcome;
 use crate::raft::Raft;
@@ -179,17 +179,22 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::execute`]; unavailable as soon as the node refuses claims.
-    pub async fn claim(&self, claim: durable::Claim, wait: Duration) -> Result<Outcome, NodeError> {
-        if wait.is_zero() {
-            return self.claim_now(claim).await;
+    pub async fn claim(
+        &self,
+        claim: durable::Claim,
+        key: Option<RequestKey>,
+        wait: Duration,
+    ) -> Result<Outcome, NodeError> {
+        if wait.is_zero() || self.is_answered(key.as_ref()).await? {
+            return self.claim_now(claim, key).await;
         }
         self.claim_waiting(lines_of(&claim), wait, |turn| {
-            let (node, claim) = (self.clone(), claim.clone());
+            let (node, claim, key) = (self.clone(), claim.clone(), key_of(key.as_ref(), turn));
             async move {
                 match turn {
-                    Try::First | Try::Last => node.claim_now(claim).await,
+                    Try::First | Try::Last => node.claim_now(claim, key).await,
                     // Its task may not have come to this node's state yet.
-                    Try::Turn => node.execute(Kind::Claim(claim)).await,
+                    Try::Turn => node.execute(Kind::Claim(claim), key).await,
                 }
             }
         })
@@ -203,19 +208,37 @@ impl Node {
     pub async fn claim_tasks(
         &self,
         batch: durable::ClaimTasks,
+        key: Option<RequestKey>,
         wait: Duration,
     ) -> Result<Outcome, NodeError> {
-        let Some(claim) = batch.next.as_ref().filter(|_| !wait.is_zero()) else {
-            return self.claim_tasks_now(batch).await;
+        let lines = match &batch.next {
+            Some(claim) if !wait.is_zero() => lines_of(claim),
+            _ => return self.claim_tasks_now(batch, key).await,
         };
-        self.claim_waiting(lines_of(claim), wait, |turn| {
-            let (node, batch) = (self.clone(), batch.clone());
+        if self.is_answered(key.as_ref()).await? {
+            return self.claim_tasks_now(batch, key).await;
+        }
+        self.claim_waiting(lines, wait, |turn| {
+            let (node, batch, key) = (self.clone(), batch.clone(), key_of(key.as_ref(), turn));
             async move {
                 match turn {
-                    Try::First | Try::Last => node.claim_tasks_now(batch).await,
-                    Try::Turn => node.execute(Kind::ClaimTasks(batch)).await,
+                    Try::First | Try::Last => node.claim_tasks_now(batch, key).await,
+                    Try::Turn => node.execute(Kind::ClaimTasks(batch), key).await,
                 }
             }
+        })
+        .await
+    }
+
+    /// Whether an answer is remembered under that key: then nobody need wait, whoever asks.
+    async fn is_answered(&self, key: Option<&RequestKey>) -> Result<bool, NodeError> {
+        let Some(key) = key else {
+            return Ok(false);
+        };
+        let now_ns = self.clock.now_ns();
+        self.read(|view| {
+            let answer = view.answer(&key.key)?;
+            Ok(answer.is_some_and(|answer| answer.expires_ns > now_ns))
         })
         .await
     }
@@ -266,6 +289,14 @@ impl Node {
     pub(super) fn serve_waits(&self, follower: Follower) -> Result<(), String> {
         self.waits.leader.serve(&self.raft, follower)
     }
+}
+
+/// The key of one of the tries: only what the last one comes to is the answer, found or not.
+fn key_of(key: Option<&RequestKey>, turn: Try) -> Option<RequestKey> {
+    key.map(|key| RequestKey {
+        skips_empty: turn != Try::Last,
+        ..key.clone()
+    })
 }
 
 fn ended() -> NodeError {

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::{assert_in_step, command, submit};
+use super::{assert_in_step, command, request_key, submit};
 use crate::proto::durable::{self, Command, Group, Target, command::Kind};
-use crate::queue::{Outcome, Refusal, apply};
+use crate::queue::{Outcome, Refusal, apply, step};
+use crate::store::answer::{Answer, Expiry, Footprint};
 use crate::store::record::Position;
-use crate::store::{Changes, MemoryStore, StoreError, View};
+use crate::store::testing::answer;
+use crate::store::{Change, Changes, MemoryStore, StoreError, View};
 
 fn apply_one(store: &mut MemoryStore, command: Command) -> Outcome {
     let commands = vec![command];
@@ -122,6 +124,46 @@ fn a_malformed_next_task_completes_nothing() {
 }
 
 #[test]
+fn what_is_malformed_is_not_remembered() {
+    let key = Some(request_key("k", 1, 5));
+    assert_malformed(Command { kind: None, key });
+    for length in [0, 15, 17] {
+        let key = durable::RequestKey {
+            request_digest: Bytes::from(vec![1; length]),
+            ..request_key("k", 1, 5)
+        };
+        assert_malformed(Command {
+            key: Some(key),
+            ..command(Kind::Submit(submit("b")))
+        });
+    }
+}
+
+#[test]
+fn a_remembered_answer_that_is_none_is_damage() {
+    let mut store = MemoryStore::new();
+    let answer = Answer {
+        request_digest: u128::from_be_bytes([1; 16]),
+        expires_ns: 5,
+        outcome: Bytes::from_static(b"damaged"),
+    };
+    let remember = Change::Remember {
+        key: "k".into(),
+        answer: answer.into(),
+    };
+    store.record(remember).unwrap();
+    let retry = Command {
+        key: Some(request_key("k", 1, 5)),
+        ..command(Kind::Submit(submit("a")))
+    };
+    let result = step::perform(&mut store, 4, retry);
+    assert!(
+        matches!(result, Err(StoreError::Damaged { .. })),
+        "{result:?}"
+    );
+}
+
+#[test]
 fn a_command_of_a_newer_version_is_refused_and_the_others_done() {
     // Field 2 of the group: a command whose only field is the unknown number 99.
     let newer = [0x12, 4, 0x9a, 0x06, 1, b'x'];
@@ -149,9 +191,22 @@ fn a_command_of_a_newer_version_is_refused_and_the_others_done() {
 
 #[test]
 fn a_change_that_does_not_follow_on_the_rows_is_damage() {
-    use crate::store::Change::{Cancel, Complete, Expire, Replace, Submit, TimeOut};
+    use crate::store::Change::{
+        Cancel, Complete, Expire, Forget, Remember, Replace, Submit, TimeOut,
+    };
 
     let mut store = MemoryStore::new();
+    let (key, answer) = ("k".into(), std::sync::Arc::new(answer(1)));
+    let (expiry, footprint) = (answer.expiry(&key), answer.footprint(&key));
+    let forget = |expires_ns, hash| Forget {
+        expiry: Expiry {
+            expires_ns,
+            ..expiry.clone()
+        },
+        footprint: Footprint { hash, ..footprint },
+    };
+    let remember = Remember { key, answer };
+    store.record(remember.clone()).unwrap();
     let Outcome::Task(Some(row)) = apply_one(&mut store, command(Kind::Submit(submit("a")))) else {
         panic!("not submitted");
     };
@@ -182,6 +237,9 @@ fn a_change_that_does_not_follow_on_the_rows_is_damage() {
             index: 7,
             bucket: Default::default(),
         },
+        remember,
+        forget(expiry.expires_ns, footprint.hash ^ 1),
+        forget(expiry.expires_ns - 1, footprint.hash),
     ];
     for change in changes {
         let result = store.clone().record(change.clone());

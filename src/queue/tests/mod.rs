@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::proto::durable::{Command, Submit, command::Kind};
+use crate::proto::durable::{Command, RequestKey, Submit, command::Kind};
 use crate::store::{MemoryStore, View};
 
 /// A script's or test's name for a task, as its uuid: its letters, then zeros.
@@ -39,6 +39,16 @@ fn command(kind: Kind) -> Command {
     }
 }
 
+/// A key for a request that is told from others by its number.
+fn request_key(key: &str, request: u8, window_ns: i64) -> RequestKey {
+    RequestKey {
+        key: key.into(),
+        request_digest: bytes::Bytes::from(vec![request; 16]),
+        window_ns,
+        skips_empty: false,
+    }
+}
+
 /// A submit with the defaults that the API fills in.
 fn submit(name: &str) -> Submit {
     Submit {
@@ -54,6 +64,21 @@ fn submit(name: &str) -> Submit {
 fn assert_in_step(store: &MemoryStore) {
     let rows = || store.live_tasks().chain(store.archived_tasks());
     let hash = rows().fold(0u64, |sum, task| sum.wrapping_add(task.hash()));
+    let answers = store.remembered();
+    let footprints = answers.map(|(key, answer)| (answer.expiry(key), answer.footprint(key)));
+    let footprints: BTreeMap<_, _> = footprints.collect();
+    let hashes = footprints.values().map(|footprint| footprint.hash);
+    let hash = hashes.fold(hash, u64::wrapping_add);
+    let mut after = None;
+    for footprint in &footprints {
+        let next = store.next_expiring_answer(after).unwrap();
+        assert_eq!(
+            next.as_ref().map(|next| (&next.0, &next.1)),
+            Some(footprint)
+        );
+        after = Some(footprint.0);
+    }
+    assert_eq!(store.next_expiring_answer(after).unwrap(), None, "expiries");
     assert_eq!(store.header().state_hash, hash, "state hash");
 
     let mut counted: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();

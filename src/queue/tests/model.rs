@@ -10,8 +10,8 @@ use uuid::Uuid;
 use prost::Message;
 
 use crate::proto::durable::{
-    Claim, ClaimTasks, Complete, CompleteTasks, Expire, Extend, Submit, SubmitTasks, Target,
-    TimeOut, Update, command::Kind,
+    Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Forget, Submit,
+    SubmitTasks, Target, TimeOut, Update, command::Kind,
 };
 use crate::proto::v1alpha1;
 use crate::queue::{Outcome, Refusal};
@@ -56,6 +56,8 @@ pub enum Answer {
     Completions(Vec<(Option<Row>, Option<Row>)>),
     TimedOut(u64, Option<(i64, u64)>),
     Expired(u64, bool),
+    Forgotten(u64, bool),
+    Reused,
     Stale(Uuid, i64, String),
     Taken(Uuid),
     KeyTaken(Uuid, String, Uuid),
@@ -63,11 +65,21 @@ pub enum Answer {
     Malformed,
 }
 
+/// What is answered again to the same key and request.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    pub key: String,
+    request: Vec<u8>,
+    pub expires: i64,
+    answer: Answer,
+}
+
 #[derive(Default)]
 pub struct Model {
     pub clock: i64,
     pub index: u64,
     pub tasks: Vec<Entry>,
+    pub remembered: Vec<Remembered>,
     pub submitted: u64,
     pub completed: u64,
     pub canceled: u64,
@@ -80,7 +92,42 @@ impl Model {
         self.clock = self.clock.max(now);
     }
 
-    pub fn apply(&mut self, kind: &Kind) -> Answer {
+    pub fn apply(&mut self, command: &Command) -> Answer {
+        let kind = command.kind.as_ref().unwrap();
+        let Some(key) = &command.key else {
+            return self.act(kind);
+        };
+        let before = self.remembered.iter().find(|one| one.key == key.key);
+        if let Some(before) = before.filter(|before| before.expires > self.clock) {
+            return match key.request_digest == before.request {
+                true => before.answer.clone(),
+                false => Answer::Reused,
+            };
+        }
+        let answer = self.act(kind);
+        let forgets = match &answer {
+            Answer::TimedOut(_, resume) => resume.is_some(),
+            Answer::Task(None) => key.skips_empty,
+            Answer::Tasks(tasks) => tasks.is_empty() && key.skips_empty,
+            Answer::Malformed
+            | Answer::Expired(..)
+            | Answer::Ripened(..)
+            | Answer::Forgotten(..) => true,
+            _ => false,
+        };
+        if !forgets {
+            self.remembered.retain(|one| one.key != key.key);
+            self.remembered.push(Remembered {
+                key: key.key.clone(),
+                request: key.request_digest.to_vec(),
+                expires: self.clock + key.window_ns,
+                answer: answer.clone(),
+            });
+        }
+        answer
+    }
+
+    fn act(&mut self, kind: &Kind) -> Answer {
         match kind {
             Kind::Submit(submit) => self.submit(submit),
             Kind::Claim(claim) => self.claim(claim),
@@ -99,7 +146,7 @@ impl Model {
             Kind::Expire(expire) => self.expire(expire),
             // Every entry begins with what is due, and no test has more than fits there.
             Kind::Ripen(_) => Answer::Ripened(0, false),
-            other => panic!("the model doesn't know {other:?} yet"),
+            Kind::Forget(forget) => self.forget(forget),
         }
     }
 
@@ -417,7 +464,23 @@ impl Model {
         }
         self.timed_out += tasks;
         let last = due.last().map(|due| due.0);
-        Answer::TimedOut(tasks, last.filter(|_| full))
+        Answer::TimedOut(time_out.already + tasks, last.filter(|_| full))
+    }
+
+    fn forget(&mut self, forget: &Forget) -> Answer {
+        let limit = match forget.limit {
+            0 => 1000,
+            limit => limit as usize,
+        };
+        let clock = self.clock;
+        let over = self.remembered.iter().filter(|one| one.expires <= clock);
+        let mut over: Vec<(i64, String)> = over.map(|one| (one.expires, one.key.clone())).collect();
+        over.sort();
+        let more = over.len() > limit;
+        over.truncate(limit);
+        self.remembered
+            .retain(|one| over.iter().all(|(_, key)| *key != one.key));
+        Answer::Forgotten(over.len() as u64, more)
     }
 
     fn expire(&mut self, expire: &Expire) -> Answer {
@@ -530,6 +593,8 @@ impl From<&Outcome> for Answer {
                 unique_key,
                 holder,
             }) => Answer::KeyTaken(*uuid, unique_key.to_string(), *holder),
+            Outcome::Forgotten { answers, more } => Answer::Forgotten(*answers, *more),
+            Outcome::Refused(Refusal::KeyReused) => Answer::Reused,
             Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
         }
     }

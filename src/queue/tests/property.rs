@@ -4,10 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::model::{Answer, Model, Row};
-use super::{assert_in_step, bytes_of, command, uuid_of};
+use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
-    Cancel, Claim, ClaimTasks, Complete, CompleteTasks, Deadline, Expire, Extend, Group, Ripen,
-    Submit, SubmitTasks, Target, TimeOut, Update, command::Kind,
+    Cancel, Claim, ClaimTasks, Command, Complete, CompleteTasks, Deadline, Expire, Extend, Forget,
+    Group, RequestKey, Ripen, Submit, SubmitTasks, Target, TimeOut, Update, command::Kind,
 };
 use crate::queue::apply;
 use crate::store::record::Position;
@@ -34,13 +34,20 @@ enum Act {
         queue: String,
         resume: bool,
         limit: u32,
+        already: u64,
     },
     Expire {
         age_s: i64,
         limit: u32,
     },
     Ripen,
+    Forget {
+        limit: u32,
+    },
 }
+
+/// An act that may be remembered.
+type Keyed = (Act, Option<RequestKey>);
 
 /// A submit; `client` picks one of a few uuids, so that they meet again.
 #[derive(Clone, Debug)]
@@ -200,7 +207,7 @@ fn update() -> impl Strategy<Value = Update> {
 
 fn act() -> impl Strategy<Value = Act> {
     let queue = prop::sample::select(vec!["", "", "q", "r"]).prop_map(String::from);
-    let clean_up = (-4..8i64, queue, any::<bool>(), 0..4u32);
+    let clean_up = (-4..8i64, queue, any::<bool>(), 0..4u32, 0..3u64);
     prop_oneof![
         6 => draft().prop_map(Act::Submit),
         6 => claim().prop_map(Act::Claim),
@@ -211,15 +218,26 @@ fn act() -> impl Strategy<Value = Act> {
         2 => prop::collection::vec(draft(), 0..4).prop_map(Act::SubmitTasks),
         2 => claim_tasks().prop_map(Act::ClaimTasks),
         2 => prop::collection::vec(completion(), 0..4).prop_map(Act::CompleteTasks),
-        2 => clean_up.prop_map(|(at_s, queue, resume, limit)| Act::TimeOut { at_s, queue, resume, limit }),
         1 => Just(Act::Ripen),
+        2 => clean_up.prop_map(|(at_s, queue, resume, limit, already)| Act::TimeOut { at_s, queue, resume, limit, already }),
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
+        1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
     ]
 }
 
+/// Few keys, so that they meet again, by the same request or another one.
+fn key() -> impl Strategy<Value = Option<RequestKey>> {
+    let key = (0..4u8, 0..4u8, 0..8i64, any::<bool>());
+    let key = key.prop_map(|(key, request, window_s, skips_empty)| RequestKey {
+        skips_empty,
+        ..request_key(&format!("k{key}"), request / 3, window_s * NS_PER_S)
+    });
+    prop::option::weighted(0.4, key)
+}
+
 /// Entries: how far the leader's clock moved, perhaps back, and what was proposed together.
-fn log() -> impl Strategy<Value = Vec<(i64, Vec<Act>)>> {
-    let entry = (-2..5i64, prop::collection::vec(act(), 0..5));
+fn log() -> impl Strategy<Value = Vec<(i64, Vec<Keyed>)>> {
+    let entry = (-2..5i64, prop::collection::vec((act(), key()), 0..5));
     prop::collection::vec(entry, 1..40)
 }
 
@@ -265,18 +283,20 @@ impl Resolver {
                 queue,
                 resume,
                 limit,
+                already,
             } => Kind::TimeOut(TimeOut {
                 at_time_ns: model.clock + at_s * NS_PER_S,
                 queue,
                 after: self.resume.filter(|_| resume),
                 limit,
-                already: 0,
+                already,
             }),
             Act::Expire { age_s, limit } => {
                 let before_ns = model.clock - age_s * NS_PER_S;
                 Kind::Expire(Expire { before_ns, limit })
             }
             Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
+            Act::Forget { limit } => Kind::Forget(Forget { limit }),
         }
     }
 
@@ -363,6 +383,16 @@ fn assert_same_state(store: &MemoryStore, model: &Model) {
         .map(|task| Row::from(&**task))
         .collect();
     assert_eq!(found, expected, "archive");
+    let mut expected: Vec<(&str, i64)> = Vec::new();
+    for one in &model.remembered {
+        expected.push((&one.key, one.expires));
+    }
+    expected.sort();
+    let remembered = store.remembered();
+    let found: Vec<(&str, i64)> = remembered
+        .map(|(key, answer)| (&**key, answer.expires_ns))
+        .collect();
+    assert_eq!(found, expected, "remembered answers");
     let totals = store.header().totals;
     let found = (
         totals.submitted,
@@ -392,14 +422,15 @@ proptest! {
             now_ns += step_s * NS_PER_S;
             model.begin(now_ns);
             let (mut commands, mut expected) = (Vec::new(), Vec::new());
-            for act in acts {
-                let kind = resolver.resolve(&model, act);
-                let answer = model.apply(&kind);
+            for (act, key) in acts {
+                let kind = Some(resolver.resolve(&model, act));
+                let command = Command { kind, key };
+                let answer = model.apply(&command);
                 if let Answer::TimedOut(_, resume) = answer {
                     resolver.resume = resume.map(|(at_ns, seq)| Deadline { at_ns, seq });
                 }
                 expected.push(answer);
-                commands.push(command(kind));
+                commands.push(command);
             }
             let group = Group { now_ns, commands, ..Group::default() };
             groups.push(group.clone());

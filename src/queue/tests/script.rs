@@ -5,7 +5,9 @@
 //! the fifth. `batch` and `end` make one command of several submits or completions.
 //! A task's uuid is its name in the script. A submit has the API's
 //! defaults, an act on a task (`update`, `complete`, `cancel`) the task's own
-//! queue, state and no attempt. `UPDATE_GOLDENFILES=1` rewrites the outputs.
+//! queue, state and no attempt. `key` remembers the answer for `window` (600)
+//! seconds; `request`, which is the command's name where it is not given, tells
+//! one request from another. `UPDATE_GOLDENFILES=1` rewrites the outputs.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -13,7 +15,7 @@ use std::fmt::Write as _;
 use goldenscript::{ArgumentConsumer, Context, Runner};
 use uuid::Uuid;
 
-use super::{assert_in_step, bytes_of, command, submit, uuid_of};
+use super::{assert_in_step, bytes_of, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, Row, apply, query};
 use crate::store::record::{Deadline, Position, Task};
@@ -52,6 +54,11 @@ scripts!(
     extend,
     max_attempts,
     metadata,
+    key_expiry,
+    key_next_task,
+    key_refusals,
+    key_timeout,
+    keys,
     next_task,
     not_before,
     order,
@@ -93,7 +100,10 @@ impl Runner for Script {
                 String::new()
             }
             "end" => match self.batch.take() {
-                Some(items) => self.propose(join(items)?)?,
+                Some(items) => {
+                    let key = read_key(line.name.as_str(), &mut args)?;
+                    self.propose(join(items)?, key)?
+                }
                 None => {
                     let commands = self.open.take().ok_or("no open entry")?;
                     self.apply(commands)?
@@ -102,8 +112,9 @@ impl Runner for Script {
             name => match self.ask(name, &mut args)? {
                 Some(answer) => answer,
                 None => {
+                    let key = read_key(name, &mut args)?;
                     let kind = self.read(name, &mut args)?;
-                    self.propose(kind)?
+                    self.propose(kind, key)?
                 }
             },
         };
@@ -119,17 +130,21 @@ impl Runner for Script {
 
 impl Script {
     /// Puts a command where the script is: into a batch, an entry, or the state.
-    fn propose(&mut self, kind: Kind) -> Result<String> {
+    fn propose(&mut self, kind: Kind, key: Option<durable::RequestKey>) -> Result<String> {
         if let Some(items) = &mut self.batch {
             items.push(kind);
             return Ok(String::new());
         }
+        let command = durable::Command {
+            kind: Some(kind),
+            key,
+        };
         match &mut self.open {
             Some(commands) => {
-                commands.push(command(kind));
+                commands.push(command);
                 Ok(String::new())
             }
-            None => self.apply(vec![command(kind)]),
+            None => self.apply(vec![command]),
         }
     }
 
@@ -189,6 +204,11 @@ impl Script {
                 let queue = args.take_key("queue").unwrap_or("default");
                 let holder = self.store.unique(queue, args.next_pos().ok_or("no key")?)?;
                 output = holder.map_or_else(|| "nobody".to_owned(), name_of);
+            }
+            "answers" => {
+                for (key, answer) in self.store.remembered() {
+                    writeln!(output, "{key} until={}", print_time(answer.expires_ns))?;
+                }
             }
             "counts" => {
                 for (queue, counts) in self.store.counts().queues() {
@@ -257,7 +277,10 @@ impl Script {
                 queue: args.take_key("queue").unwrap_or_default().into(),
                 after: args.take_key("after").map(read_deadline).transpose()?,
                 limit: read_number(args, "limit")?.try_into()?,
-                already: 0,
+                already: read_number(args, "already")?.try_into()?,
+            }),
+            "forget" => Kind::Forget(durable::Forget {
+                limit: read_number(args, "limit")?.try_into()?,
             }),
             "expire" => Kind::Expire(durable::Expire {
                 before_ns: read_time(args.take_key("before").ok_or("no time")?)?,
@@ -323,6 +346,24 @@ fn read_claim(args: &mut ArgumentConsumer) -> Result<durable::Claim> {
         worker: args.take_key("worker").unwrap_or_default().into(),
         queues,
     })
+}
+
+fn read_key(name: &str, args: &mut ArgumentConsumer) -> Result<Option<durable::RequestKey>> {
+    let Some(key) = args.take_key("key") else {
+        return Ok(None);
+    };
+    let request = args.take_key("request").unwrap_or(name);
+    let window_ns = match args.take_key("window") {
+        Some("max") => i64::MAX,
+        Some(seconds) => seconds.parse::<i64>()? * NS_PER_S,
+        None => 600 * NS_PER_S,
+    };
+    Ok(Some(durable::RequestKey {
+        key: key.into(),
+        request_digest: bytes_of(uuid_of(request)),
+        window_ns,
+        skips_empty: args.take_key("empty") == Some("skipped"),
+    }))
 }
 
 fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submit> {
@@ -488,6 +529,12 @@ fn print_outcome(outcome: &Outcome) -> Result<String> {
                 if *more { ", more are due" } else { "" }
             )
         }
+        Outcome::Forgotten { answers, more } => {
+            format!(
+                "{answers} answers forgotten{}",
+                if *more { ", there are more" } else { "" }
+            )
+        }
         Outcome::Refused(refusal) => print_refusal(refusal),
     })
 }
@@ -515,6 +562,7 @@ fn print_refusal(refusal: &Refusal) -> String {
             name_of(*uuid),
             name_of(*holder)
         ),
+        Refusal::KeyReused => "refused: the key is another request's".to_owned(),
         Refusal::Malformed { reason } => format!("refused: {reason}"),
     }
 }

@@ -5,6 +5,7 @@
 
 use super::view::Result;
 
+mod answers;
 mod buckets;
 pub mod chunk;
 pub mod codec;
@@ -16,6 +17,7 @@ pub mod ready;
 mod tasks;
 mod unique;
 
+pub use answers::{Answers, Expiries};
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
 pub use header::{Head, StoredHeader};
@@ -43,11 +45,15 @@ pub enum Tree {
     Delayed,
     /// Uuids of live tasks by queue and unique key.
     Unique,
+    /// Remembered answers by request key.
+    Answers,
+    /// Footprints of remembered answers by time of forgetting and request key.
+    Expiries,
 }
 
 impl Tree {
     /// All trees, by their number.
-    pub const ALL: [Tree; 9] = [
+    pub const ALL: [Tree; 11] = [
         Tree::Live,
         Tree::Ready,
         Tree::Deadlines,
@@ -57,6 +63,8 @@ impl Tree {
         Tree::Header,
         Tree::Delayed,
         Tree::Unique,
+        Tree::Answers,
+        Tree::Expiries,
     ];
 
     /// The name on disk.
@@ -71,6 +79,8 @@ impl Tree {
             Tree::Header => "header",
             Tree::Delayed => "delayed",
             Tree::Unique => "unique",
+            Tree::Answers => "answers",
+            Tree::Expiries => "expiries",
         }
     }
 

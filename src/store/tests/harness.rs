@@ -8,13 +8,16 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::store::answer::Answer;
 use crate::store::options::Hook;
 use crate::store::record::{Extras, Name, Position, Task};
 use crate::store::{Change, Changes, MemoryStore, Options, Store, View};
 
 const QUEUES: [&str; 3] = ["a", "a b", "b"];
+const KEYS: [&str; 5] = ["", "a", "a b", "b", "c"];
 const STATES: [&str; 3] = ["new", "new-working", "dead"];
-const KEYS: [&str; 3] = ["k", "k k", "l"];
+/// Unique keys.
+const UNIQUE_KEYS: [&str; 3] = ["k", "k k", "l"];
 
 /// A log entry.
 #[derive(Clone, Debug)]
@@ -72,7 +75,7 @@ impl Log {
         let [op, a, b, c] = number.to_be_bytes();
         let queue = QUEUES[usize::from(a) % 3];
         let state = STATES[usize::from(b) % 3];
-        match op % 13 {
+        match op % 16 {
             0..=3 => Some(self.submit(queue, state, c, now_ns)),
             4..=6 => {
                 let before = self.model.first_ready(queue, state).unwrap()?;
@@ -117,6 +120,11 @@ impl Log {
                 let after = Arc::new(after);
                 Some(Change::Replace { before, after })
             }
+            12 | 13 => self.remember(KEYS[usize::from(a) % 5], b, c, now_ns),
+            14 => {
+                let (expiry, footprint) = self.model.next_expiring_answer(None).unwrap()?;
+                Some(Change::Forget { expiry, footprint })
+            }
             _ => {
                 let (index, bucket) = self.model.next_bucket(None).unwrap()?;
                 Some(Change::Expire { index, bucket })
@@ -138,7 +146,7 @@ impl Log {
             task.not_before_ns = now_ns + i64::from(kind >> 5) * 1_000_000_000;
         }
         if kind & 16 > 0 {
-            let key = KEYS[usize::from(kind >> 5) % 3];
+            let key = UNIQUE_KEYS[usize::from(kind >> 5) % 3];
             let is_free = self.model.unique(queue, key).unwrap().is_none();
             let key = if is_free { key } else { "" };
             let metadata = [("key".to_owned(), "v".repeat(usize::from(kind)))].into();
@@ -147,6 +155,22 @@ impl Log {
         }
         self.uuids.push(task.uuid);
         Change::Submit(Arc::new(task))
+    }
+
+    /// A key that holds an answer already holds it on.
+    fn remember(&self, key: &str, b: u8, c: u8, now_ns: i64) -> Option<Change> {
+        if self.model.answer(key).unwrap().is_some() {
+            return None;
+        }
+        let answer = Answer {
+            request_digest: u128::from(c) << 100,
+            expires_ns: now_ns + i64::from(b % 3) * 2_000_000_000,
+            outcome: Bytes::from(vec![b; usize::from(c) * usize::from(b % 2)]),
+        };
+        Some(Change::Remember {
+            key: key.into(),
+            answer: Arc::new(answer),
+        })
     }
 
     fn some_live(&self, number: u32) -> Option<Arc<Task>> {
@@ -187,6 +211,7 @@ impl Log {
                 }
             }
         }
+        self.compare_answers(found, wanted);
         let mut after = None;
         loop {
             let next = wanted.next_deadline(after).unwrap();
@@ -197,7 +222,7 @@ impl Log {
             }
         }
         for queue in QUEUES {
-            for key in KEYS {
+            for key in UNIQUE_KEYS {
                 let holder = |view: &dyn View| view.unique(queue, key).unwrap();
                 assert_eq!(holder(found), holder(wanted), "{queue}, {key}");
             }
@@ -216,6 +241,23 @@ impl Log {
             let next = wanted.next_bucket(after).unwrap();
             assert_eq!(found.next_bucket(after).unwrap(), next);
             after = next.map(|(index, _)| index);
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+
+    /// Compares remembered answers.
+    fn compare_answers(&self, found: &impl View, wanted: &impl View) {
+        for key in KEYS {
+            let answer = |view: &dyn View| view.answer(key).unwrap();
+            assert_eq!(answer(found), answer(wanted), "{key:?}");
+        }
+        let mut after = None;
+        loop {
+            let next = wanted.next_expiring_answer(after.as_ref()).unwrap();
+            assert_eq!(found.next_expiring_answer(after.as_ref()).unwrap(), next);
+            after = next.map(|(expiry, _)| expiry);
             if after.is_none() {
                 break;
             }

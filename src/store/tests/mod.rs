@@ -1,6 +1,7 @@
 //! The store against the plain maps of [`super::MemoryStore`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
 mod crash;
 mod harness;
 mod layered;
