@@ -65,7 +65,7 @@ fn digest(method: &str, request: &impl Message) -> Bytes {
 }
 
 fn invalid<T>(limit: impl Into<String>) -> Checked<T> {
-    Err(Invalid::Field {
+    Err(Invalid {
         field: METADATA.to_owned(),
         limit: limit.into(),
     })

@@ -7,46 +7,30 @@ use crate::queue::Refusal;
 use crate::raft::ChangeFailure;
 
 /// A request that is refused before anything is proposed.
+///
+/// Names field and limit, never a long input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
-    /// A field breaks a limit. Names field and limit, never a long input.
-    #[error("{field}: {limit}")]
-    Field {
-        /// The field's path, as in `next_task.queue`.
-        field: String,
-        /// What it must be.
-        limit: String,
-    },
-    /// A field or call that this version doesn't know how to honour.
-    #[error("{what} is not supported by this version yet; nothing was done")]
-    Unsupported {
-        /// The field or call.
-        what: String,
-    },
+#[error("{field}: {limit}")]
+pub struct Invalid {
+    /// The field's path, as in `next_task.queue`.
+    pub field: String,
+    /// What it must be.
+    pub limit: String,
 }
 
 impl Invalid {
     /// The same in a message that is part of another one: `path` goes before the field.
     pub fn within(self, path: &str) -> Self {
-        match self {
-            Self::Field { field, limit } => Self::Field {
-                field: format!("{path}.{field}"),
-                limit,
-            },
-            Self::Unsupported { what } => Self::Unsupported {
-                what: format!("{path}.{what}"),
-            },
+        Self {
+            field: format!("{path}.{}", self.field),
+            ..self
         }
     }
 }
 
 impl From<Invalid> for Status {
     fn from(invalid: Invalid) -> Self {
-        let code = match &invalid {
-            Invalid::Field { .. } => Code::InvalidArgument,
-            Invalid::Unsupported { .. } => Code::Unimplemented,
-        };
-        Self::new(code, invalid.to_string())
+        Self::invalid_argument(invalid.to_string())
     }
 }
 

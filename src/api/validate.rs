@@ -23,7 +23,7 @@ const MAX_METADATA_BYTES: usize = 16 << 10;
 pub type Checked<T = ()> = Result<T, Invalid>;
 
 fn invalid<T>(field: &str, limit: impl Into<String>) -> Checked<T> {
-    Err(Invalid::Field {
+    Err(Invalid {
         field: field.to_owned(),
         limit: limit.into(),
     })
@@ -115,16 +115,6 @@ pub fn metadata<'a>(
             field,
             format!("at most {MAX_METADATA_BYTES} bytes, got {bytes}"),
         );
-    }
-    Ok(())
-}
-
-/// A field that a later version honours: refused when it is set, never ignored.
-pub fn unsupported(field: &str, is_set: bool) -> Checked {
-    if is_set {
-        return Err(Invalid::Unsupported {
-            what: field.to_owned(),
-        });
     }
     Ok(())
 }

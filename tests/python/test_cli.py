@@ -117,17 +117,41 @@ def test_counts(cli):
     assert everything == {"a": {"queue": "a", "count": 1, "state_counts": {"submitted": 1}}, "b": states}
 
 
-def test_calls_of_later_versions_are_refused(cli):
-    task = cli.task("submit-task")
-    refused = [
-        cli.run("extend-task", *target(task), "--timeout", "5", code=FAILED),
-        cli.run("submit-tasks", stdin=b'{"queue": "a"}\n', code=FAILED),
-        cli.run("next-tasks", "--max-tasks", "2", code=FAILED),
-        cli.run("complete-tasks", stdin=json.dumps({"uuid": task["uuid"]}).encode(), code=FAILED),
-    ]
-    for ran in refused:
-        assert b"not supported" in ran.stderr, ran
+def lines(*items):
+    return "".join(json.dumps(item) + "\n" for item in items).encode()
+
+
+def test_batches_are_lines_of_json(cli):
+    submitted = cli.json("submit-tasks", stdin=lines({"queue": "a"}, {"queue": "b", "priority": 2}))["tasks"]
+    assert [(task["queue"], task["priority"]) for task in submitted] == [("a", 0), ("b", 2)]
+    claimed = cli.json("next-tasks", "--queues", "a", "--queues", "b", "--max-tasks", "5")["tasks"]
+    assert [task["uuid"] for task in claimed] == [submitted[1]["uuid"], submitted[0]["uuid"]]
+    completions = [{key: task[key] for key in ["uuid", "queue", "current_state", "attempt"]} for task in claimed]
+    completions[1]["attempt"] = 7
+    completed = cli.json("complete-tasks", stdin=lines(*completions), code=FAILED)["results"]
+    assert completed[0]["task"]["current_state"] == "completed"
+    assert not completed[1].get("task")
+    assert cli.json("get-queues")["queues"] == ["a"]
+    cli.run("submit-tasks", stdin=lines({"queue": "a"}, {"queue": "b\n"}), code=FAILED)
     assert cli.json("get-queues")["total_task_count"] == 1
+
+
+def test_a_lease_is_extended(cli):
+    cli.run("submit-task", "--timeout", "5")
+    claimed = cli.task("next-task", "--worker", "me")
+    extended = cli.task("extend-task", *target(claimed), "--attempt", "1", "--timeout", "600")
+    assert extended["timeout"] == 600
+    assert int(extended["expires_at"]) > int(claimed["expires_at"])
+    stale = cli.run("extend-task", *target(claimed), "--attempt", "9", "--timeout", "600", code=FAILED)
+    assert b"me" in stale.stderr
+
+
+def test_what_a_task_may_carry(cli):
+    flags = ["--unique-key", "k", "--metadata", "tenant=a b", "--max-attempts", "3", "--not-before", "2100-01-01T00:00:00Z"]
+    task = cli.task("submit-task", *flags)
+    assert (task["unique_key"], task["metadata"], task["max_attempts"]) == ("k", {"tenant": "a b"}, 3)
+    assert cli.task("submit-task", *flags)["uuid"] == task["uuid"]
+    assert not cli.json("next-task", "--wait-ms", "50").get("task")
 
 
 def test_cluster_status(cli):
