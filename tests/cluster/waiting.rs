@@ -7,7 +7,7 @@ use futures::future::join_all;
 use hdrhistogram::Histogram;
 use tokio::task::JoinHandle;
 
-use crate::common::cluster::Cluster;
+use crate::common::cluster::{Cluster, Node};
 use crate::common::{Api, Random, Tries, metric, now_ns, until};
 
 const MINUTE_MS: i64 = 60_000;
@@ -205,34 +205,33 @@ async fn work(mut api: Api) -> Vec<u64> {
     latencies
 }
 
-/// No limit is checked: what it takes is for people to read.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_submit_to_claim_with_a_thousand_waiting() {
-    const TASKS: usize = 1000;
-    let cluster = Cluster::start(3).await;
-    let mut workers = Vec::new();
-    for number in 0..1000 {
-        let id = 1 + number % 3;
-        if number < 3 || number % 100 == 0 {
-            // Some connections of their own, and the rest share them.
-            workers.push((id, cluster.api(id)));
-        }
+/// Processor time of all nodes so far, in seconds.
+fn processor_time_s(cluster: &Cluster) -> f64 {
+    let of = |node: &Node| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
+        // User and system time, in hundredths.
+        let ticks = fields[12..14]
+            .iter()
+            .map(|field| field.parse::<f64>().unwrap());
+        ticks.sum::<f64>() / 100.0
+    };
+    cluster.serving().map(of).sum()
+}
+
+async fn sum_of(cluster: &Cluster, name: &str) -> f64 {
+    let mut sum = 0.0;
+    for node in cluster.serving() {
+        sum += metric(node.http, name).await;
     }
-    let work: Vec<JoinHandle<Vec<u64>>> = (0..1000)
-        .map(|number| tokio::spawn(work(workers[number % workers.len()].1.clone())))
-        .collect();
-    until("a thousand wait", async || {
-        let mut waiting = 0.0;
-        for id in cluster.ids() {
-            waiting += metric(cluster.node(id).http, "corndogs_waiting_claims").await;
-        }
-        (waiting == 1000.0).then_some(())
-    })
-    .await;
-    let api = cluster.api(1);
-    let mut ticks = tokio::time::interval(Duration::from_millis(5));
+    sum
+}
+
+/// Submits the time of day so often a second; how long each took, sorted.
+async fn submit_times(api: &Api, per_s: u64, tasks: usize) -> Vec<Duration> {
+    let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / per_s));
     let mut submits = Vec::new();
-    for _ in 0..TASKS {
+    for _ in 0..tasks {
         ticks.tick().await;
         let mut api = api.clone();
         submits.push(tokio::spawn(async move {
@@ -244,18 +243,54 @@ async fn from_submit_to_claim_with_a_thousand_waiting() {
     let submits = join_all(submits).await.into_iter();
     let mut submits: Vec<Duration> = submits.map(|took| took.unwrap()).collect();
     submits.sort();
+    submits
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    let given = std::env::var(variable);
+    given.map_or(default, |given| given.parse().unwrap())
+}
+
+/// No limit is checked: what it takes is for people to read. `CORNDOGS_WAITERS` says how many wait,
+/// `CORNDOGS_SUBMITS_PER_S` how often a task comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_submit_to_claim_while_many_wait() {
+    let waiters = number("CORNDOGS_WAITERS", 1000) as usize;
+    let per_s = number("CORNDOGS_SUBMITS_PER_S", 200);
+    let tasks = 5 * per_s as usize;
+    let cluster = Cluster::start(3).await;
+    // A hundred waiters share a connection.
+    let connections = (waiters / 100).max(3);
+    let connections: Vec<Api> = (0..connections)
+        .map(|number| cluster.api(1 + number as u64 % 3))
+        .collect();
+    let work: Vec<JoinHandle<Vec<u64>>> = (0..waiters)
+        .map(|number| tokio::spawn(work(connections[number % connections.len()].clone())))
+        .collect();
+    until("all of them wait", async || {
+        let waiting = sum_of(&cluster, "corndogs_waiting_claims").await;
+        (waiting == waiters as f64).then_some(())
+    })
+    .await;
+    let before = processor_time_s(&cluster);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = (processor_time_s(&cluster) - before) / 2.0;
+
+    let submits = submit_times(&cluster.api(1), per_s, tasks).await;
     let mut latencies = Histogram::<u64>::new(3).unwrap();
     for worker in work {
         for latency in worker.await.unwrap() {
             latencies.record(latency).unwrap();
         }
     }
-    assert_eq!(latencies.len(), TASKS as u64);
+    assert_eq!(latencies.len(), tasks as u64);
     println!(
-        "a submit: p50 {:?}; from submit to claim: p50 {} µs, p99 {} µs, at most {} µs",
-        submits[TASKS / 2],
+        "{waiters} wait, {per_s} submits a second: idle, three nodes take {:.1} % of a core; a submit: p50 {:?}; from submit to claim: p50 {} µs, p99 {} µs, at most {} µs; turns in vain: {}",
+        idle * 100.0,
+        submits[tasks / 2],
         latencies.value_at_quantile(0.5),
         latencies.value_at_quantile(0.99),
-        latencies.max()
+        latencies.max(),
+        sum_of(&cluster, "corndogs_wait_empty_turns_total").await
     );
 }
