@@ -1,5 +1,7 @@
 //! Requests to commands, with defaults and limits; tasks to messages.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -244,7 +246,7 @@ pub fn task(row: &Row) -> api::Task {
         Row::Live(task) => task.deadline().map_or(0, |deadline| deadline.at_ns),
         Row::Archived(_) => 0,
     };
-    let extras = task.extras.as_deref().cloned().unwrap_or_default();
+    let extras = task.extras.as_deref();
     api::Task {
         uuid: task.uuid.to_string(),
         queue: task.queue.to_string(),
@@ -259,8 +261,8 @@ pub fn task(row: &Row) -> api::Task {
         worker: task.worker.to_string(),
         expires_at,
         not_before: task.not_before_ns,
-        metadata: extras.metadata,
-        unique_key: extras.unique_key.to_string(),
+        metadata: extras.map_or_else(BTreeMap::new, |extras| extras.metadata.clone()),
+        unique_key: extras.map_or_else(String::new, |extras| extras.unique_key.to_string()),
         claim_timeout: task.claim_timeout_s,
         max_attempts: task.max_attempts,
     }

@@ -7,8 +7,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tonic::metadata::MetadataMap;
 
-use super::status::Invalid;
-use super::validate::Checked;
+use super::validate::{Checked, invalid};
 use crate::proto::durable::RequestKey;
 
 /// The name of the metadata.
@@ -36,15 +35,15 @@ pub fn key(
         return Ok(None);
     };
     if given.next().is_some() {
-        return invalid("may be given once");
+        return invalid(METADATA, "may be given once");
     }
     let key = key.as_bytes();
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         let limit = format!("must be 1 to {MAX_KEY_BYTES} characters, got {}", key.len());
-        return invalid(limit);
+        return invalid(METADATA, limit);
     }
     if !key.iter().all(|byte| matches!(byte, 0x20..=0x7e)) {
-        return invalid("must hold printable ASCII characters alone");
+        return invalid(METADATA, "must hold printable ASCII characters alone");
     }
     Ok(Some(RequestKey {
         key: key.iter().map(|byte| char::from(*byte)).collect(),
@@ -62,13 +61,6 @@ fn digest(method: &str, request: &impl Message) -> Bytes {
         .chain_update(request.encode_to_vec())
         .finalize();
     Bytes::copy_from_slice(&digest[..DIGEST_BYTES])
-}
-
-fn invalid<T>(limit: impl Into<String>) -> Checked<T> {
-    Err(Invalid {
-        field: METADATA.to_owned(),
-        limit: limit.into(),
-    })
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ impl CorndogsService for Service {
             let wait_ms = request.wait_ms;
             let claim = self.translator.claim(request)?;
             let wait = call::wait(wait_ms, &metadata);
-            let task = task_in(self.node.claim(claim, key, wait).await?)?;
+            let task = task_in(self.node.claim(Kind::Claim(claim), key, wait).await?)?;
             Ok(GetNextTaskResponse {
                 task: message(task),
             })
@@ -374,7 +374,8 @@ impl CorndogsService for Service {
             let wait_ms = request.next.as_ref().map_or(0, |next| next.wait_ms);
             let batch = self.translator.claim_tasks(request)?;
             let wait = call::wait(wait_ms, &metadata);
-            let tasks = batch::tasks(self.node.claim_tasks(batch, key, wait).await?)?;
+            let claimed = self.node.claim(Kind::ClaimTasks(batch), key, wait);
+            let tasks = batch::tasks(claimed.await?)?;
             Ok(GetNextTasksResponse { tasks })
         };
         self.calls.get_next_tasks.run(&metadata, work).await

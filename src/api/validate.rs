@@ -22,7 +22,11 @@ const MAX_METADATA_BYTES: usize = 16 << 10;
 /// What checks return: the error names the field.
 pub type Checked<T = ()> = Result<T, Invalid>;
 
-fn invalid<T>(field: &str, limit: impl Into<String>) -> Checked<T> {
+/// Refuses a field, and says what it must be.
+///
+/// # Errors
+/// Always.
+pub fn invalid<T>(field: &str, limit: impl Into<String>) -> Checked<T> {
     Err(Invalid {
         field: field.to_owned(),
         limit: limit.into(),

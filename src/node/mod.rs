@@ -107,10 +107,7 @@ impl Node {
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
         }
-        tokio::spawn(sweep::forget_answers(node.clone()));
-        if let Some(retention) = options.archive_retention {
-            tokio::spawn(sweep::forget(node.clone(), retention));
-        }
+        tokio::spawn(sweep::forget(node.clone(), options.archive_retention));
         node
     }
 
@@ -136,7 +133,7 @@ impl Node {
             .await
     }
 
-    /// Claims a task. A claim that finds nothing costs no log entry: a fresh read tells it.
+    /// Claims a task, or several. A claim that finds nothing costs no log entry: a fresh read tells it.
     ///
     /// With a key it is always proposed: that nothing was found is an answer to be remembered,
     /// and whether the key has one already only the log's order tells.
@@ -145,28 +142,19 @@ impl Node {
     /// As [`Node::execute`].
     async fn claim_now(
         &self,
-        claim: durable::Claim,
+        kind: Kind,
         key: Option<durable::RequestKey>,
     ) -> Result<Outcome, NodeError> {
-        if key.is_none() && self.finds_nothing(&claim).await? {
-            return Ok(Outcome::Task(None));
-        }
-        self.execute(Kind::Claim(claim), key).await
-    }
-
-    /// Claims several tasks, in the same way.
-    async fn claim_tasks_now(
-        &self,
-        batch: durable::ClaimTasks,
-        key: Option<durable::RequestKey>,
-    ) -> Result<Outcome, NodeError> {
-        if let Some(claim) = &batch.next
+        if let Some(claim) = wait::claim_of(&kind)
             && key.is_none()
             && self.finds_nothing(claim).await?
         {
-            return Ok(Outcome::Tasks(Vec::new()));
+            return Ok(match kind {
+                Kind::ClaimTasks(_) => Outcome::Tasks(Vec::new()),
+                _ => Outcome::Task(None),
+            });
         }
-        self.execute(Kind::ClaimTasks(batch), key).await
+        self.execute(kind, key).await
     }
 
     async fn finds_nothing(&self, claim: &durable::Claim) -> Result<bool, NodeError> {

@@ -60,39 +60,13 @@ impl Node {
         }
     }
 
-    async fn expire(&self, before_ns: i64) -> Result<(), NodeError> {
+    /// Repeats a bounded step until it leaves nothing.
+    async fn in_steps(&self, step: Kind) -> Result<(), NodeError> {
         loop {
-            let step = durable::Expire {
-                before_ns,
-                limit: STEP,
-            };
-            let Outcome::Expired { more, .. } = self.execute(Kind::Expire(step), None).await?
+            let (Outcome::Expired { more, .. }
+            | Outcome::Forgotten { more, .. }
+            | Outcome::Ripened { more, .. }) = self.execute(step.clone(), None).await?
             else {
-                return Err(NodeError::unexpected());
-            };
-            if !more {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn forget_answers(&self) -> Result<(), NodeError> {
-        loop {
-            let step = Kind::Forget(durable::Forget { limit: STEP });
-            let Outcome::Forgotten { more, .. } = self.execute(step, None).await? else {
-                return Err(NodeError::unexpected());
-            };
-            if !more {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Makes all claimable whose `not_before` has passed, in bounded steps.
-    async fn ripen(&self) -> Result<(), NodeError> {
-        loop {
-            let step = durable::Ripen { limit: STEP };
-            let Outcome::Ripened { more, .. } = self.execute(Kind::Ripen(step), None).await? else {
                 return Err(NodeError::unexpected());
             };
             if !more {
@@ -115,16 +89,20 @@ impl Node {
         Ok(first.is_some_and(|(deadline, _)| deadline.at_ns < now_ns))
     }
 
-    fn anything_expired(&self, before_ns: i64) -> Result<bool, NodeError> {
+    /// What forgets the archive from before `before_ns`; none if nothing there is so old.
+    fn expire(&self, before_ns: i64) -> Result<Option<Kind>, NodeError> {
         let first = self.local(|view| view.next_bucket(None))?;
-        Ok(first.is_some_and(|(_, bucket)| bucket.archived_ns < before_ns))
+        let is_due = first.is_some_and(|(_, bucket)| bucket.archived_ns < before_ns);
+        let limit = STEP;
+        Ok(is_due.then_some(Kind::Expire(durable::Expire { before_ns, limit })))
     }
 
-    /// By this node's clock: the replicated one stands still where nothing is proposed.
-    fn any_answer_over(&self) -> Result<bool, NodeError> {
-        let now_ns = self.clock.now_ns();
+    /// What forgets answers whose time is over; none if there is none. By this node's clock: the
+    /// replicated one stands still where nothing is proposed.
+    fn forget(&self, now_ns: i64) -> Result<Option<Kind>, NodeError> {
         let first = self.local(|view| view.next_expiring_answer(None))?;
-        Ok(first.is_some_and(|(expiry, _)| expiry.expires_ns <= now_ns))
+        let is_due = first.is_some_and(|(expiry, _)| expiry.expires_ns <= now_ns);
+        Ok(is_due.then_some(Kind::Forget(durable::Forget { limit: STEP })))
     }
 }
 
@@ -143,7 +121,10 @@ pub async fn ripen(node: Node) {
                 look = wait.clamp(SHORTEST_LOOK, LONGEST_LOOK);
                 continue;
             }
-            Ok(Some(_)) => node.ripen().await,
+            Ok(Some(_)) => {
+                node.in_steps(Kind::Ripen(durable::Ripen { limit: STEP }))
+                    .await
+            }
             Err(error) => Err(error),
         };
         match ripened {
@@ -176,40 +157,31 @@ pub async fn time_out(node: Node, interval: Duration) {
     }
 }
 
-/// Forgets archived tasks older than `retention` for as long as this node leads.
-pub async fn forget(node: Node, retention: Duration) {
-    let retention_ns = i64::try_from(retention.as_nanos()).unwrap_or(i64::MAX);
+/// Forgets remembered answers whose time is over, and archived tasks older than `retention`, if
+/// there is one, for as long as this node leads.
+pub async fn forget(node: Node, retention: Option<Duration>) {
+    let retention_ns = retention.map(|retention| i64::try_from(retention.as_nanos()));
+    let retention_ns = retention_ns.map(|retention_ns| retention_ns.unwrap_or(i64::MAX));
     loop {
         tokio::time::sleep(RETENTION_INTERVAL).await;
         if !node.leads() {
             continue;
         }
-        let before_ns = node.clock.now_ns().saturating_sub(retention_ns);
-        let forgot = match node.anything_expired(before_ns) {
-            Ok(false) => continue,
-            Ok(true) => node.expire(before_ns).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = forgot {
-            tracing::warn!(%error, "old archived tasks were not forgotten; will try again");
-        }
-    }
-}
-
-/// Forgets remembered answers whose time is over for as long as this node leads.
-pub async fn forget_answers(node: Node) {
-    loop {
-        tokio::time::sleep(RETENTION_INTERVAL).await;
-        if !node.leads() {
-            continue;
-        }
-        let forgot = match node.any_answer_over() {
-            Ok(false) => continue,
-            Ok(true) => node.forget_answers().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = forgot {
-            tracing::warn!(%error, "old answers were not forgotten; will try again");
+        let now_ns = node.clock.now_ns();
+        let before_ns = retention_ns.map(|retention_ns| now_ns.saturating_sub(retention_ns));
+        let steps = [
+            before_ns.map_or(Ok(None), |before_ns| node.expire(before_ns)),
+            node.forget(now_ns),
+        ];
+        for step in steps {
+            let forgot = match step {
+                Ok(None) => continue,
+                Ok(Some(step)) => node.in_steps(step).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = forgot {
+                tracing::warn!(%error, "what is old was not forgotten; will try again");
+            }
         }
     }
 }

@@ -83,6 +83,17 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+impl Outcome {
+    /// Whether there was nothing to hand out: a claim that waits goes on waiting.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Task(task) => task.is_none(),
+            Self::Tasks(tasks) => tasks.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// Why a command changed nothing, where the contract wants an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

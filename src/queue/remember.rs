@@ -31,7 +31,7 @@ pub(super) fn perform(
         };
     }
     let outcome = perform_once(store, now_ns, kind)?;
-    if key.skips_empty && is_empty(&outcome) {
+    if key.skips_empty && outcome.is_empty() {
         return Ok(outcome);
     }
     if let Some(encoded) = durable::outcome_to_bytes(&outcome) {
@@ -53,13 +53,4 @@ pub(super) fn perform(
         })?;
     }
     Ok(outcome)
-}
-
-/// Whether there was nothing to hand out: a call that waits goes on waiting.
-fn is_empty(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Task(task) => task.is_none(),
-        Outcome::Tasks(tasks) => tasks.is_empty(),
-        _ => false,
-    }
 }

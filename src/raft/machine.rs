@@ -17,7 +17,7 @@ use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
 use crate::proto::durable::Origin;
 use crate::queue::{self, Outcome};
 use crate::store::record::{Header, Position};
-use crate::store::{Changes, Store, StoreError, View, read_snapshot};
+use crate::store::{Changes, State, Store, StoreError, View, read_snapshot, stand_back};
 
 /// Entries applied before other tasks get their turn.
 const ENTRIES_A_TURN: u64 = 64;
@@ -73,39 +73,44 @@ impl Machine {
             index: entry.log_id.index,
             term: entry.log_id.leader_id.term,
         };
-        let (origins, outcomes) = self.apply_payload(entry)?;
+        let (origins, outcomes, lines) = {
+            let mut state = self.store.lock();
+            let (origins, outcomes) = apply_payload(&mut state, entry)?;
+            (origins, outcomes, state.take_ready())
+        };
         self.batches.applied(entry_applied, &origins, outcomes);
-        let lines = self.store.lock().take_ready();
         self.ready.call(lines);
         Ok(())
     }
+}
 
-    fn apply_payload(&self, entry: Entry) -> Result<(Vec<Origin>, Vec<Outcome>), io::Error> {
-        let mut state = self.store.lock();
-        let mut position = Position {
-            index: entry.log_id.index,
-            log_id: codec::log_id_to_bytes(Some(entry.log_id)),
-            membership: state.header().position.membership.clone(),
-        };
-        match entry.payload {
-            Payload::Normal(group) => {
-                let mut group = group.decode().map_err(|error| {
-                    let what = format!("log entry {} can't be decoded: {error}", position.index);
-                    io::Error::new(io::ErrorKind::InvalidData, what)
-                })?;
-                let origins = std::mem::take(&mut group.origins);
-                Ok((origins, queue::apply(&mut *state, group, position)?))
-            }
-            Payload::Membership(membership) => {
-                let stored = StoredMembership::new(Some(entry.log_id), membership);
-                position.membership = codec::membership_to_bytes(&stored);
-                state.end_entry(position)?;
-                Ok((Vec::new(), Vec::new()))
-            }
-            Payload::Blank => {
-                state.end_entry(position)?;
-                Ok((Vec::new(), Vec::new()))
-            }
+fn apply_payload(
+    state: &mut State,
+    entry: Entry,
+) -> Result<(Vec<Origin>, Vec<Outcome>), io::Error> {
+    let mut position = Position {
+        index: entry.log_id.index,
+        log_id: codec::log_id_to_bytes(Some(entry.log_id)),
+        membership: state.header().position.membership.clone(),
+    };
+    match entry.payload {
+        Payload::Normal(group) => {
+            let mut group = group.decode().map_err(|error| {
+                let what = format!("log entry {} can't be decoded: {error}", position.index);
+                io::Error::new(io::ErrorKind::InvalidData, what)
+            })?;
+            let origins = std::mem::take(&mut group.origins);
+            Ok((origins, queue::apply(state, group, position)?))
+        }
+        Payload::Membership(membership) => {
+            let stored = StoredMembership::new(Some(entry.log_id), membership);
+            position.membership = codec::membership_to_bytes(&stored);
+            state.end_entry(position)?;
+            Ok((Vec::new(), Vec::new()))
+        }
+        Payload::Blank => {
+            state.end_entry(position)?;
+            Ok((Vec::new(), Vec::new()))
         }
     }
 }
@@ -195,9 +200,6 @@ fn snapshot_of(path: PathBuf) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io
     })
 }
 
-/// How much a thread that reads or writes whole files stands back: answers go first.
-const NICENESS: i32 = 10;
-
 /// Runs what reads or writes whole files on a thread of its own.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
@@ -205,8 +207,7 @@ async fn blocking<T: Send + 'static>(
     let (done, result) = oneshot::channel();
     let thread = std::thread::Builder::new().name("snapshot".to_owned());
     thread.spawn(move || {
-        // On Linux this is the thread's own; where it is refused, the work competes with answers.
-        _ = rustix::process::nice(NICENESS);
+        stand_back();
         // Nobody waits for it once the node stops.
         drop(done.send(work()));
     })?;

@@ -49,8 +49,14 @@ pub(super) struct Signal {
     pub epoch: u64,
 }
 
-/// How much the checkpoint thread stands back.
+/// How much a thread stands back that reads or writes much.
 const NICENESS: i32 = 10;
+
+/// Lets answers go before what this thread does. On Linux this is the thread's own, and that of
+/// threads which it starts; where it is refused, the work competes with answers.
+pub fn stand_back() {
+    _ = rustix::process::nice(NICENESS);
+}
 
 /// How the checkpoints go.
 #[derive(Clone, Debug, Default)]
@@ -67,9 +73,8 @@ pub(super) struct Progress {
 
 /// Writes what is frozen until the store closes.
 pub(super) fn run(inner: &Inner) {
-    // Answers go first; on Linux this is the thread's own, and that of sled's threads, which it
-    // starts. Where it is refused, checkpoints compete with answers.
-    _ = rustix::process::nice(NICENESS);
+    // So do sled's threads, which this one starts.
+    stand_back();
     let mut pause = FIRST_PAUSE;
     while let Some(frozen) = next_job(inner) {
         let written = inner.write(&frozen);

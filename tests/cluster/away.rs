@@ -11,7 +11,7 @@ use corndogs::proto::v1alpha1::*;
 use futures::future::join_all;
 
 use crate::common::cluster::Cluster;
-use crate::common::{Api, Random};
+use crate::common::{Api, Random, number};
 
 /// Clients whose calls are timed, and how long each rests after one: the machine is not full.
 const CLIENTS: usize = 16;
@@ -94,11 +94,6 @@ fn row(phase: &str, time: Duration, mut took: Vec<Duration>, rss_mib: [u64; 3]) 
         at(99),
         at(100)
     );
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    let given = std::env::var(variable);
-    given.map_or(default, |given| given.parse().unwrap())
 }
 
 async fn last_index(cluster: &Cluster, id: u64) -> u64 {

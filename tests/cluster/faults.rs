@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::Random;
 use crate::common::cluster::Cluster;
 use crate::common::history::History;
 use crate::common::workload::drain;
+use crate::common::{Random, number};
 use crate::gaps::Table;
 use crate::load::{CLIENTS, Load, check_everywhere};
 
@@ -66,7 +66,7 @@ async fn mend(cluster: &mut Cluster, id: u64, blow: Blow) -> Instant {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_of_any_node_loses_and_doubles_nothing() {
-    let rounds = std::env::var("CORNDOGS_FAULT_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let rounds = number("CORNDOGS_FAULT_ROUNDS", 1);
     let mut random = Random::seeded("faults");
     // Snapshots, and purges of the log behind them, come in the middle of it.
     let mut cluster = Cluster::start_with(3, |setup| setup.arg("--snapshot-every", "500")).await;

@@ -2,7 +2,8 @@
 //!
 //! `CORNDOGS_BIN` names another binary to test, `CORNDOGS_SEED` repeats random choices,
 //! `CORNDOGS_FAULT_ROUNDS` says how often each fault happens (20 is the full run),
-//! `CORNDOGS_AWAY_ENTRIES` for how many log entries a node is away (1000000 is the full run).
+//! `CORNDOGS_AWAY_ENTRIES` for how many log entries a node is away (1000000 is the full run),
+//! `CORNDOGS_WAITERS` how many claims wait (10000 is the full run).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

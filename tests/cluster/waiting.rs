@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use tokio::task::JoinHandle;
 
 use crate::common::cluster::{Cluster, Node};
-use crate::common::{Api, Random, Tries, metric, now_ns, until};
+use crate::common::{Api, Random, Tries, metric, now_ns, number, processor_time_s, until};
 
 const MINUTE_MS: i64 = 60_000;
 /// More than a wake-up takes when nodes are lost, and less than anybody waits here.
@@ -205,17 +205,9 @@ async fn work(mut api: Api) -> Vec<u64> {
     latencies
 }
 
-/// Processor time of all nodes so far, in seconds.
-fn processor_time_s(cluster: &Cluster) -> f64 {
-    let of = |node: &Node| {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.pid())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
-        // User and system time, in hundredths.
-        let ticks = fields[12..14]
-            .iter()
-            .map(|field| field.parse::<f64>().unwrap());
-        ticks.sum::<f64>() / 100.0
-    };
+/// Processor time of all nodes so far.
+fn processor_times_s(cluster: &Cluster) -> f64 {
+    let of = |node: &Node| processor_time_s(node.pid());
     cluster.serving().map(of).sum()
 }
 
@@ -246,11 +238,6 @@ async fn submit_times(api: &Api, per_s: u64, tasks: usize) -> Vec<Duration> {
     submits
 }
 
-fn number(variable: &str, default: u64) -> u64 {
-    let given = std::env::var(variable);
-    given.map_or(default, |given| given.parse().unwrap())
-}
-
 /// No limit is checked: what it takes is for people to read. `CORNDOGS_WAITERS` says how many wait,
 /// `CORNDOGS_SUBMITS_PER_S` how often a task comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -272,9 +259,9 @@ async fn from_submit_to_claim_while_many_wait() {
         (waiting == waiters as f64).then_some(())
     })
     .await;
-    let before = processor_time_s(&cluster);
+    let before = processor_times_s(&cluster);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let idle = (processor_time_s(&cluster) - before) / 2.0;
+    let idle = (processor_times_s(&cluster) - before) / 2.0;
 
     let submits = submit_times(&cluster.api(1), per_s, tasks).await;
     let mut latencies = Histogram::<u64>::new(3).unwrap();

@@ -40,6 +40,22 @@ pub fn binary() -> PathBuf {
     )
 }
 
+/// What a variable says, for runs that are longer than usual.
+pub fn number(variable: &str, default: u64) -> u64 {
+    let given = std::env::var(variable);
+    given.map_or(default, |given| given.parse().unwrap())
+}
+
+/// Processor time that a process has taken, in seconds.
+pub fn processor_time_s(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // Behind the name, which may hold anything: utime and stime, in hundredths.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks = ticks.map(|ticks| ticks.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / 100.0
+}
+
 /// How a server is started.
 #[derive(Clone)]
 pub struct Setup {

@@ -9,7 +9,7 @@ use futures::future::join_all;
 
 use crate::common::history::{Event, History, Told};
 use crate::common::workload::{QUEUE, check, completion, drain, settle, submit, submits_first};
-use crate::common::{Api, Random, Server};
+use crate::common::{Api, Random, Server, number};
 
 const CLIENTS: usize = 16;
 
@@ -122,13 +122,13 @@ async fn killed_under_load(server: &mut Server, round: usize, random: &mut Rando
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_under_load_loses_and_doubles_nothing() {
-    let rounds = std::env::var("CORNDOGS_KILL_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap());
+    let rounds = number("CORNDOGS_KILL_ROUNDS", 5);
     let mut random = Random::seeded("kill -9 under load");
     // Snapshots, and purges of the log behind them, come in the middle of it.
     let mut server = Server::start_with(|setup| setup.arg("--snapshot-every", "200")).await;
     let mut history = History::default();
     for round in 0..rounds {
-        let events = killed_under_load(&mut server, round, &mut random).await;
+        let events = killed_under_load(&mut server, round as usize, &mut random).await;
         if random.below(3) == 0 {
             server.restart_and_kill(Duration::from_millis(random.below(150)));
         }

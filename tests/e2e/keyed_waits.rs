@@ -1,44 +1,18 @@
 //! Retries by a key of calls that wait, and of batches.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use corndogs::proto::v1alpha1::*;
 use futures::future::join_all;
 
-use crate::common::{Api, Server, keyed, metric, until};
-
-const MINUTE_MS: i64 = 60_000;
-/// A retry must not wait, and nothing takes as long as this otherwise.
-const SOON: Duration = Duration::from_secs(10);
-
-fn claim(queue: &str, wait_ms: i64) -> GetNextTaskRequest {
-    GetNextTaskRequest {
-        queue: queue.into(),
-        wait_ms,
-        worker: "w".into(),
-        ..Default::default()
-    }
-}
-
-fn submit(queue: &str) -> SubmitTaskRequest {
-    SubmitTaskRequest {
-        queue: queue.into(),
-        ..Default::default()
-    }
-}
+use crate::additions::submit;
+use crate::common::{Api, Server, keyed};
+use crate::waiting::{MINUTE_MS, SOON, claim, waiting};
 
 async fn keyed_claim(api: &Api, key: &str, request: &GetNextTaskRequest) -> Option<Task> {
     let mut client = api.client.clone();
     let answer = client.get_next_task(keyed(key, request.clone())).await;
     answer.unwrap().into_inner().task
-}
-
-async fn waiting(server: &Server, claims: usize) {
-    until("the claims wait", async || {
-        let waiting = metric(server.http, "corndogs_waiting_claims").await;
-        (waiting == claims as f64).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Claims that wait for a task: `wait_ms`.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use corndogs::proto::v1alpha1::*;
@@ -8,11 +7,11 @@ use futures::future::join_all;
 use tokio::task::JoinHandle;
 use tonic::{Code, Request};
 
-use crate::common::{Api, Server, Tries, metric, until};
+use crate::common::{Api, Server, Tries, metric, processor_time_s, until};
 
-const MINUTE_MS: i64 = 60_000;
+pub const MINUTE_MS: i64 = 60_000;
 /// More than a wake-up ever takes, and less than anybody waits here.
-const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_secs(10);
 
 fn submit(queue: &str, name: &str) -> SubmitTaskRequest {
     SubmitTaskRequest {
@@ -22,7 +21,7 @@ fn submit(queue: &str, name: &str) -> SubmitTaskRequest {
     }
 }
 
-fn claim(queue: &str, wait_ms: i64) -> GetNextTaskRequest {
+pub fn claim(queue: &str, wait_ms: i64) -> GetNextTaskRequest {
     GetNextTaskRequest {
         queue: queue.into(),
         wait_ms,
@@ -37,7 +36,7 @@ fn wait(api: &Api, request: GetNextTaskRequest) -> Waiter {
     tokio::spawn(async move { api.claim(request).await })
 }
 
-async fn waiting(server: &Server, claims: usize) {
+pub async fn waiting(server: &Server, claims: usize) {
     until("the claims wait", async || {
         let waiting = metric(server.http, "corndogs_waiting_claims").await;
         (waiting == claims as f64).then_some(())
@@ -280,18 +279,6 @@ async fn sigterm_ends_waits_at_once() {
     }
 }
 
-/// Processor time that a process has taken, in seconds.
-fn processor_time(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // Behind the name, which may hold anything: utime and stime, in hundredths.
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks
-        .map(|ticks| ticks.parse::<f64>().unwrap())
-        .sum::<f64>()
-        / 100.0
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_that_wait_cost_nothing() {
     let server = Server::start().await;
@@ -304,9 +291,9 @@ async fn two_thousand_that_wait_cost_nothing() {
     }
     waiting(&server, 2000).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let before = processor_time(server.pid());
+    let before = processor_time_s(server.pid());
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let took = processor_time(server.pid()) - before;
+    let took = processor_time_s(server.pid()) - before;
     assert!(took < 0.2, "{took} s of processor time in 2 s");
     api.submit(submit("q", "")).await.unwrap();
     waiting(&server, 1999).await;

@@ -113,6 +113,15 @@ fn lines(queues: impl IntoIterator<Item = String>, state: &str) -> Vec<Line> {
     lines
 }
 
+/// The claim in a command for a task or for several.
+pub fn claim_of(kind: &Kind) -> Option<&durable::Claim> {
+    match kind {
+        Kind::Claim(claim) => Some(claim),
+        Kind::ClaimTasks(batch) => batch.next.as_ref(),
+        _ => None,
+    }
+}
+
 /// Where a claim looks for a task.
 fn lines_of(claim: &durable::Claim) -> Vec<Line> {
     let queue = Some(&claim.queue).filter(|queue| !queue.is_empty());
@@ -172,7 +181,7 @@ async fn watch_health(tickets: Tickets, health: Arc<HealthBoard>) {
 }
 
 impl Node {
-    /// Claims a task, and waits up to `wait` for one.
+    /// Claims a task, or several, and waits up to `wait` for the first one.
     ///
     /// Claims that wait are served in the order in which they came. One whose future is dropped takes
     /// no task, unless it is in the log already.
@@ -181,49 +190,24 @@ impl Node {
     /// As [`Node::execute`]; unavailable as soon as the node refuses claims.
     pub async fn claim(
         &self,
-        claim: durable::Claim,
+        kind: Kind,
         key: Option<RequestKey>,
         wait: Duration,
     ) -> Result<Outcome, NodeError> {
-        if wait.is_zero() || self.is_answered(key.as_ref()).await? {
-            return self.claim_now(claim, key).await;
-        }
-        self.claim_waiting(lines_of(&claim), wait, |turn| {
-            let (node, claim, key) = (self.clone(), claim.clone(), key_of(key.as_ref(), turn));
-            async move {
-                match turn {
-                    Try::First | Try::Last => node.claim_now(claim, key).await,
-                    // Its task may not have come to this node's state yet.
-                    Try::Turn => node.execute(Kind::Claim(claim), key).await,
-                }
-            }
-        })
-        .await
-    }
-
-    /// Claims several tasks, and waits up to `wait` for the first one, as [`Node::claim`] does.
-    ///
-    /// # Errors
-    /// As [`Node::claim`].
-    pub async fn claim_tasks(
-        &self,
-        batch: durable::ClaimTasks,
-        key: Option<RequestKey>,
-        wait: Duration,
-    ) -> Result<Outcome, NodeError> {
-        let lines = match &batch.next {
-            Some(claim) if !wait.is_zero() => lines_of(claim),
-            _ => return self.claim_tasks_now(batch, key).await,
+        let lines = claim_of(&kind).map(lines_of);
+        let Some(lines) = lines.filter(|_| !wait.is_zero()) else {
+            return self.claim_now(kind, key).await;
         };
         if self.is_answered(key.as_ref()).await? {
-            return self.claim_tasks_now(batch, key).await;
+            return self.claim_now(kind, key).await;
         }
         self.claim_waiting(lines, wait, |turn| {
-            let (node, batch, key) = (self.clone(), batch.clone(), key_of(key.as_ref(), turn));
+            let (node, kind, key) = (self.clone(), kind.clone(), key_of(key.as_ref(), turn));
             async move {
                 match turn {
-                    Try::First | Try::Last => node.claim_tasks_now(batch, key).await,
-                    Try::Turn => node.execute(Kind::ClaimTasks(batch), key).await,
+                    Try::First | Try::Last => node.claim_now(kind, key).await,
+                    // Its task may not have come to this node's state yet.
+                    Try::Turn => node.execute(kind, key).await,
                 }
             }
         })
@@ -258,7 +242,7 @@ impl Node {
         // Whoever finds others waiting stands behind them.
         if !ticket.is_behind_others() {
             let outcome = attempt(Try::First).await?;
-            if !found_nothing(&outcome) {
+            if !outcome.is_empty() {
                 return Ok(outcome);
             }
         }
@@ -271,7 +255,7 @@ impl Node {
             }
             self.waits.turns.increment(1);
             match attempt(Try::Turn).await {
-                Ok(outcome) if found_nothing(&outcome) => self.waits.empty_turns.increment(1),
+                Ok(outcome) if outcome.is_empty() => self.waits.empty_turns.increment(1),
                 // Nothing was done, and there is time left. The turn is kept meanwhile: others
                 // would only be refused as well.
                 Err(NodeError::Unavailable(why)) => {
@@ -301,12 +285,4 @@ fn key_of(key: Option<&RequestKey>, turn: Try) -> Option<RequestKey> {
 
 fn ended() -> NodeError {
     NodeError::Unavailable("the node is shutting down".into())
-}
-
-fn found_nothing(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Task(task) => task.is_none(),
-        Outcome::Tasks(tasks) => tasks.is_empty(),
-        _ => false,
-    }
 }

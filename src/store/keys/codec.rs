@@ -73,13 +73,19 @@ pub fn from_ordered(bytes: [u8; 8]) -> i64 {
     (u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
 }
 
-/// Splits a key of two numbers.
+/// Appends a key of a time and an order of arrival, in their order.
+pub fn write_moment(bytes: &mut Vec<u8>, at_ns: i64, seq: u64) {
+    bytes.extend_from_slice(&ordered(at_ns));
+    bytes.extend_from_slice(&seq.to_be_bytes());
+}
+
+/// The time and the order of arrival behind [`write_moment`] bytes.
 ///
 /// # Errors
 /// If the length is not theirs.
-pub fn pair(what: &str, bytes: &[u8]) -> Result<([u8; 8], [u8; 8])> {
-    let [first, second] = parts(what, bytes)?;
-    Ok((first, second))
+pub fn parse_moment(what: &str, bytes: &[u8]) -> Result<(i64, u64)> {
+    let [at_ns, seq] = parts(what, bytes)?;
+    Ok((from_ordered(at_ns), u64::from_be_bytes(seq)))
 }
 
 /// Splits a key of some numbers.

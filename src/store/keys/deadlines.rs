@@ -2,7 +2,7 @@
 
 use super::Tree;
 use super::chunk::IndexKey;
-use super::codec::{from_ordered, ordered, pair};
+use super::codec::{parse_moment, write_moment};
 use crate::store::record::Deadline;
 use crate::store::view::Result;
 
@@ -12,16 +12,12 @@ impl IndexKey for Deadline {
     const WIDTH: usize = 16;
 
     fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&ordered(self.at_ns));
-        bytes.extend_from_slice(&self.seq.to_be_bytes());
+        write_moment(bytes, self.at_ns, self.seq);
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {
-        let (at_ns, seq) = pair(Self::WHAT, bytes)?;
-        Ok(Self {
-            at_ns: from_ordered(at_ns),
-            seq: u64::from_be_bytes(seq),
-        })
+        let (at_ns, seq) = parse_moment(Self::WHAT, bytes)?;
+        Ok(Self { at_ns, seq })
     }
 }
 
