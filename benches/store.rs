@@ -100,6 +100,7 @@ fn submit(state: &mut corndogs::store::State) {
         not_before_ns: 0,
         max_attempts: 0,
         is_delayed: false,
+        claimed_ns: 0,
         extras: None,
     };
     state.record(Change::Submit(Arc::new(task))).unwrap();

@@ -116,7 +116,7 @@ fn count(tasks: u64) -> i64 {
 fn state_counts(counts: &QueueCounts) -> BTreeMap<String, i64> {
     let states = counts.states.iter();
     states
-        .map(|(state, tasks)| (state.to_string(), count(*tasks)))
+        .map(|(state, line)| (state.to_string(), count(line.live)))
         .collect()
 }
 

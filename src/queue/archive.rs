@@ -10,6 +10,7 @@ pub(super) fn ended(now_ns: i64, before: &Task, state: Name) -> Task {
         current_state: state.clone(),
         auto_target_state: state,
         update_time_ns: now_ns,
+        claimed_ns: 0,
         payload: Bytes::new(),
         queue: before.queue.clone(),
         worker: before.worker.clone(),

@@ -56,6 +56,7 @@ pub(super) fn claimed(view: &impl View, now_ns: i64, claim: &Claim, before: &Tas
         worker: names::worker(&before.worker, &claim.worker),
         timeout_s: timeout(claim, before),
         update_time_ns: now_ns,
+        claimed_ns: now_ns.max(1),
         queue: before.queue.clone(),
         extras: before.extras.clone(),
         payload: before.payload.clone(),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::store::answer::{Answer, Expiry, Footprint};
 use crate::store::counts::Counts;
+use crate::store::documents::Documents;
 use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 use crate::store::{Change, StoreError, View};
 
@@ -115,6 +116,10 @@ impl<V: View> View for Planned<'_, V> {
 
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
         self.view.next_bucket(after)
+    }
+
+    fn documents(&self) -> &Documents {
+        self.view.documents()
     }
 
     fn counts(&self) -> &Counts {

@@ -98,6 +98,11 @@ fn new_task(
     let current_state = names::state(counts, &queue, &[], &submit.current_state);
     let auto_target_state =
         names::state(counts, &queue, &[&current_state], &submit.auto_target_state);
+    let extras = Extras {
+        unique_key: submit.unique_key.into(),
+        metadata: submit.metadata,
+        ..Extras::default()
+    };
     Task {
         uuid,
         seq: view.header().next_seq,
@@ -116,7 +121,8 @@ fn new_task(
         not_before_ns: submit.not_before_ns.max(0),
         max_attempts: submit.max_attempts.max(0),
         is_delayed: submit.not_before_ns > now_ns,
-        extras: Extras::shared(&submit.unique_key, submit.metadata),
+        claimed_ns: 0,
+        extras: extras.shared(),
     }
 }
 

@@ -58,6 +58,7 @@ fn timed_out(now_ns: i64, before: &Task) -> Task {
         auto_target_state,
         timeout_s: 0,
         update_time_ns: now_ns,
+        claimed_ns: 0,
         queue: before.queue.clone(),
         extras: before.extras.clone(),
         payload: before.payload.clone(),

@@ -27,6 +27,7 @@ fn updated(view: &impl View, now_ns: i64, update: Update, before: &Task) -> Task
         true => before.payload.clone(),
         false => update.payload,
     };
+    let is_held = *before.current_state == *update.new_state;
     Task {
         current_state: state(&update.new_state),
         auto_target_state: state(&update.auto_target_state),
@@ -34,6 +35,7 @@ fn updated(view: &impl View, now_ns: i64, update: Update, before: &Task) -> Task
         priority: update.priority,
         payload,
         update_time_ns: now_ns,
+        claimed_ns: if is_held { before.claimed_ns } else { 0 },
         queue: before.queue.clone(),
         extras: before.extras.clone(),
         worker: before.worker.clone(),

@@ -27,6 +27,8 @@ impl Changes for State {
             Change::Expire { index, bucket } => self.expire(*index, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
+            // The ledger keeps them.
+            Change::Document { .. } => {}
         }
         self.ledger.absorb(&change)
     }
@@ -104,6 +106,8 @@ impl State {
         if moved {
             self.remove_waiting(before);
             self.insert_waiting(after);
+        } else if before.is_in_flight() != after.is_in_flight() {
+            self.delayed.touch(after);
         }
         if before.deadline() == after.deadline() {
             return Ok(());

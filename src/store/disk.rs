@@ -1,6 +1,6 @@
 //! The checkpoint: sled, with its errors and panics turned into the store's errors.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Bound;
@@ -13,8 +13,9 @@ use parking_lot::{Mutex, RwLock};
 
 use super::StoreError;
 use super::counts::Counts;
+use super::documents::{DocumentKey, Documents};
 use super::files::{self, failed};
-use super::keys::{Head, Keyspace, LineCounts, StoredHeader, Tree};
+use super::keys::{DocumentRows, Head, Keyspace, LineCounts, StoredHeader, Tree};
 use super::layered::Base;
 use super::redo::ChangeRef;
 use super::scan::Scan;
@@ -128,9 +129,24 @@ impl Disk {
             };
             from = Bound::Excluded(last.clone());
             for ((queue, state), count) in &rows {
-                counts.add(queue, state, count.live);
-                counts.add_delayed(queue, state, count.delayed);
+                counts.add(queue, state, *count);
             }
+        }
+    }
+
+    /// The documents of the last finished checkpoint.
+    pub fn documents(&self) -> Result<Documents> {
+        let mut documents = BTreeMap::new();
+        loop {
+            let last = documents
+                .last_key_value()
+                .map(|(key, _): (&DocumentKey, _)| key);
+            let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = self.read::<DocumentRows>(from, 1000)?;
+            if rows.is_empty() {
+                return Ok(Documents::new(documents));
+            }
+            documents.extend(rows);
         }
     }
 

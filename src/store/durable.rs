@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::answer::Answer;
+use super::documents::DocumentKey;
 use super::keys::{join_uuids, split_uuids};
-use super::record::{Bucket, Extras, Header, Name, Position, Task, Totals};
+use super::record::{Backoff, Bucket, Extras, Header, Name, Position, Task, Totals};
 use super::view::Result;
 use crate::proto::durable;
 
@@ -25,6 +26,8 @@ pub enum Record {
     Bucket(u64, Bucket),
     /// A remembered answer, by its request key.
     Answer(Name, Arc<Answer>),
+    /// A document, by its kind and name.
+    Document(DocumentKey, Bytes),
 }
 
 impl Record {
@@ -44,6 +47,11 @@ impl Record {
                 request_digest: digest_to_bytes(answer.request_digest),
                 expires_ns: answer.expires_ns,
                 outcome: answer.outcome.clone(),
+            }),
+            Record::Document(key, value) => durable::record::Kind::Document(durable::Document {
+                kind: key.kind.into(),
+                name: key.name.to_string(),
+                value: value.clone(),
             }),
         };
         durable::Record { kind: Some(kind) }
@@ -76,6 +84,13 @@ impl Record {
                 };
                 Record::Answer(answer.key.into(), Arc::new(row))
             }
+            durable::record::Kind::Document(document) => {
+                let kind = u8::try_from(document.kind);
+                let kind = kind.map_err(|_| StoreError::damaged(WHAT, "a kind of document"))?;
+                let name = document.name.into();
+                let value = Bytes::copy_from_slice(&document.value);
+                Record::Document(DocumentKey { kind, name }, value)
+            }
         })
     }
 }
@@ -87,6 +102,12 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         digest => digest_to_bytes(digest),
     };
     let extras = task.extras.as_deref().cloned().unwrap_or_default();
+    let backoff = extras.backoff.map(|backoff| durable::Backoff {
+        initial_s: backoff.initial_s,
+        cap_s: backoff.cap_s,
+        factor_percent: backoff.factor_percent,
+        jitter_percent: backoff.jitter_percent,
+    });
     durable::Task {
         uuid: Bytes::copy_from_slice(task.uuid.as_bytes()),
         seq: task.seq,
@@ -107,6 +128,10 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         metadata: extras.metadata,
         max_attempts: task.max_attempts,
         is_delayed: task.is_delayed,
+        claimed_ns: task.claimed_ns,
+        group: extras.group.to_string(),
+        spared_attempts: extras.spared_attempts,
+        backoff,
     }
 }
 
@@ -120,6 +145,13 @@ pub fn task_from_message(message: durable::Task) -> Result<Arc<Task>> {
     let request_digest = match &message.request_digest[..] {
         [] => 0,
         digest => digest_from_bytes(digest)?,
+    };
+    let extras = Extras {
+        unique_key: message.unique_key.into(),
+        metadata: message.metadata,
+        group: message.group.into(),
+        backoff: message.backoff.as_ref().map(backoff_from_message),
+        spared_attempts: message.spared_attempts,
     };
     Ok(Arc::new(Task {
         uuid,
@@ -140,8 +172,19 @@ pub fn task_from_message(message: durable::Task) -> Result<Arc<Task>> {
         not_before_ns: message.not_before_ns,
         max_attempts: message.max_attempts,
         is_delayed: message.is_delayed,
-        extras: Extras::shared(&message.unique_key, message.metadata),
+        claimed_ns: message.claimed_ns,
+        extras: extras.shared(),
     }))
+}
+
+/// A backoff from a message.
+pub fn backoff_from_message(message: &durable::Backoff) -> Backoff {
+    Backoff {
+        initial_s: message.initial_s,
+        cap_s: message.cap_s,
+        factor_percent: message.factor_percent,
+        jitter_percent: message.jitter_percent,
+    }
 }
 
 fn digest_to_bytes(digest: u128) -> Bytes {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
+use super::documents::Documents;
 use super::ledger::Ledger;
 use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
 use super::view::Result;
@@ -279,6 +280,10 @@ impl View for MemoryStore {
         Ok(next.map(|(expiry, footprint)| (expiry.clone(), *footprint)))
     }
 
+    fn documents(&self) -> &Documents {
+        self.ledger.documents()
+    }
+
     fn counts(&self) -> &Counts {
         self.ledger.counts()
     }
@@ -305,6 +310,8 @@ impl Changes for MemoryStore {
             Change::Expire { index, bucket } => self.expire(*index, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
+            // The ledger keeps them.
+            Change::Document { .. } => {}
         }
         self.ledger.absorb(&change)
     }

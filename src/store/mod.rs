@@ -14,6 +14,7 @@ pub mod counts;
 mod delayed;
 pub mod directory;
 mod disk;
+pub mod documents;
 pub mod durable;
 mod exchange;
 mod files;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Expiry, Footprint};
 use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
+use super::documents::Documents;
 use super::frozen::Frozen;
 use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
 use super::layered::Layered;
@@ -63,7 +64,7 @@ impl State {
     pub(super) fn new(disk: Arc<Disk>, epoch: u64) -> Result<Self> {
         let StoredHeader { header, held_bytes } = disk.header()?;
         Ok(Self {
-            ledger: Ledger::new(header.clone(), disk.counts()?),
+            ledger: Ledger::new(header.clone(), disk.counts()?, disk.documents()?),
             live: Layered::default(),
             lines: Lines::default(),
             deadlines: Layered::default(),
@@ -152,6 +153,7 @@ impl State {
             buckets: self.buckets.freeze(),
             answers: self.answers.freeze(),
             expiries: self.expiries.freeze(),
+            documents: self.ledger.freeze_documents(),
         }
     }
 
@@ -263,6 +265,10 @@ impl View for State {
     fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>> {
         self.expiries
             .next(after, &Rows::<Expiries>::of(self.disk()?))
+    }
+
+    fn documents(&self) -> &Documents {
+        self.ledger.documents()
     }
 
     fn counts(&self) -> &Counts {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
+use super::documents::{DocumentKey, Documents};
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 
 /// Answers of a store.
@@ -47,6 +49,9 @@ pub trait View {
 
     /// The remembered answer that is forgotten next after `after`, or first.
     fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>>;
+
+    /// All documents.
+    fn documents(&self) -> &Documents;
 
     /// Live tasks by queue and state.
     fn counts(&self) -> &Counts;
@@ -113,6 +118,15 @@ pub enum Change {
         expiry: Expiry,
         /// Its footprint as the view gave it.
         footprint: Footprint,
+    },
+    /// A document is put in, gets another value, or is taken away.
+    Document {
+        /// Which one.
+        key: DocumentKey,
+        /// Its value as the view gave it; none if it was not there.
+        before: Option<Bytes>,
+        /// Its value from now on; none takes it away.
+        after: Option<Bytes>,
     },
 }
 

@@ -214,7 +214,7 @@ impl Script {
                 for (queue, counts) in self.store.counts().queues() {
                     write!(output, "{queue}: {}", counts.total)?;
                     for (state, count) in &counts.states {
-                        write!(output, " {state}={count}")?;
+                        write!(output, " {state}={}", count.live)?;
                     }
                     writeln!(output)?;
                 }

@@ -52,7 +52,8 @@ impl<const ARCHIVED: bool> Keyspace for Tasks<ARCHIVED> {
 mod tests {
     use super::*;
     use crate::store::keys::testing::{check_golden, check_keys, check_value};
-    use crate::store::testing::{full_task, task};
+    use crate::store::record::{Backoff, Extras};
+    use crate::store::testing::{full_task, newest_task, task};
 
     #[test]
     fn round_trip() {
@@ -88,6 +89,51 @@ mod tests {
         );
         check_golden::<Live>(&Arc::new(full_task(7)), golden);
         check_golden::<Archive>(&Arc::new(full_task(7)), golden);
+    }
+
+    #[test]
+    fn golden_with_the_newest_fields() {
+        let golden = concat!(
+            "030000000000000007700000000000000007057175657565097375626d697474",
+            "6564117375626d69747465642d776f726b696e67fd0000546cfc392f2ffd0200",
+            "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
+            "00000000000010000000fd00006827edc4f5310a0106756e6971756502036b65",
+            "790576616c7565046c65657200fd0400546cfc392f2f0567726f7570060102fb",
+            "b004fb900114",
+        );
+        check_golden::<Live>(&Arc::new(newest_task(7)), golden);
+        check_golden::<Archive>(&Arc::new(newest_task(7)), golden);
+    }
+
+    #[test]
+    fn each_of_the_newest_fields_is_kept() {
+        let with = |extras: Extras| Task {
+            extras: extras.shared(),
+            ..task(7)
+        };
+        let each = [
+            Task {
+                claimed_ns: 1,
+                ..task(7)
+            },
+            with(Extras {
+                group: "group".into(),
+                ..Extras::default()
+            }),
+            with(Extras {
+                backoff: Some(Backoff::from([1, 0, 100, 0])),
+                ..Extras::default()
+            }),
+            with(Extras {
+                spared_attempts: 1,
+                ..Extras::default()
+            }),
+        ];
+        let plain = task(7).hash();
+        for task in each {
+            assert_ne!(task.hash(), plain);
+            check_value::<Live>(&Arc::new(task));
+        }
     }
 
     #[test]
