@@ -36,6 +36,13 @@ use crate::proto::durable::Group;
 use crate::store::record::Position;
 use crate::store::{Changes, StoreError};
 
+/// The version of what commands mean: of all that [`apply`] does with an entry.
+///
+/// Nodes of different versions meet while a cluster is upgraded, and must come to the same state. So an
+/// entry says which version it was written by, and a node stops at one that it does not know. Whoever raises
+/// this number keeps what earlier entries meant, and writes entries of the new version only once all members know it.
+pub const VERSION: u32 = 1;
+
 /// Applies one log entry. Tasks whose time has come become claimable first, then each command sees the changes of those before it.
 ///
 /// The outcomes come in the order of the commands, one each.
