@@ -101,6 +101,7 @@ fn submit(state: &mut corndogs::store::State) {
         max_attempts: 0,
         is_delayed: false,
         claimed_ns: 0,
+        history: Default::default(),
         extras: None,
     };
     state.record(Change::Submit(Arc::new(task))).unwrap();

@@ -146,6 +146,7 @@ mod tests {
             max_attempts: 0,
             is_delayed: false,
             claimed_ns: 0,
+            history: Default::default(),
             extras: None,
         };
         assert_size(bare.clone());
@@ -176,6 +177,7 @@ mod tests {
                 max_attempts: number,
                 is_delayed: false,
                 claimed_ns: 0,
+                history: Default::default(),
                 extras: extras.shared(),
             });
         }

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use super::transition;
+use crate::store::history::TransitionKind;
 use crate::store::record::{Name, Task};
 
 /// The task in its last state, without its payload; all other fields are kept.
-pub(super) fn ended(now_ns: i64, before: &Task, state: Name) -> Task {
+pub(super) fn ended(now_ns: i64, before: &Task, kind: TransitionKind, state: Name) -> Task {
     Task {
         current_state: state.clone(),
         auto_target_state: state,
@@ -14,6 +16,7 @@ pub(super) fn ended(now_ns: i64, before: &Task, state: Name) -> Task {
         payload: Bytes::new(),
         queue: before.queue.clone(),
         worker: before.worker.clone(),
+        history: transition::noted(before, kind, now_ns),
         extras: before.extras.clone(),
         is_delayed: false,
         ..*before

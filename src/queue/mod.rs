@@ -4,6 +4,7 @@
 //! rows come from a [`crate::store::View`], and changes go to a [`crate::store::Changes`].
 
 mod archive;
+mod bulk;
 mod cancel;
 mod claim;
 mod claim_tasks;
@@ -12,7 +13,9 @@ mod complete_tasks;
 mod durable;
 mod expire;
 mod extend;
+pub mod filter;
 mod forget;
+pub mod list;
 mod names;
 pub mod outcome;
 mod planned;
@@ -25,9 +28,10 @@ mod submit;
 mod submit_tasks;
 mod target;
 mod timeout;
+pub mod transition;
 mod update;
 
-pub use outcome::{Completion, Outcome, Refusal, Row};
+pub use outcome::{Completion, Cursor, Outcome, Refusal, Row};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::store::answer::{Answer, Expiry, Footprint};
 use crate::store::counts::Counts;
 use crate::store::documents::Documents;
 use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
-use crate::store::{Change, StoreError, View};
+use crate::store::{Change, StoreError, TaskPage, View};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -80,6 +80,14 @@ impl<V: View> View for Planned<'_, V> {
 
     fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
         self.view.archived(uuid)
+    }
+
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        self.view.live_after(after, limit)
+    }
+
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        self.view.archived_after(after, limit)
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::step::{Step, read_uuid, refused};
 use super::{Outcome, Refusal, Row, names, query};
 use crate::proto::durable::Submit;
+use crate::store::history::History;
 use crate::store::record::{Extras, Name, Task};
 use crate::store::{Change, StoreError, View};
 
@@ -122,6 +123,7 @@ fn new_task(
         max_attempts: submit.max_attempts.max(0),
         is_delayed: submit.not_before_ns > now_ns,
         claimed_ns: 0,
+        history: History::default(),
         extras: extras.shared(),
     }
 }

@@ -12,7 +12,7 @@ use super::documents::Documents;
 use super::ledger::Ledger;
 use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
 use super::view::Result;
-use super::{Change, Changes, StoreError, View};
+use super::{Change, Changes, StoreError, TaskPage, View};
 
 type Ready = BTreeMap<Place, Arc<Task>>;
 
@@ -234,6 +234,14 @@ impl View for MemoryStore {
         Ok(self.archive.get(&uuid).cloned())
     }
 
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        Ok(page(&self.live, after, limit))
+    }
+
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        Ok(page(&self.archive, after, limit))
+    }
+
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
         let first = self
             .ready_map(queue, state)
@@ -327,6 +335,17 @@ impl Changes for MemoryStore {
                 format!("bucket {index} exists already"),
             )),
         }
+    }
+}
+
+fn page(tasks: &BTreeMap<Uuid, Arc<Task>>, after: Option<Uuid>, limit: usize) -> TaskPage {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = tasks.range((from, Bound::Unbounded)).take(limit);
+    let tasks: Vec<_> = rows.map(|(_, task)| task.clone()).collect();
+    let last = tasks.last().filter(|_| tasks.len() == limit);
+    TaskPage {
+        resume: last.map(|task| task.uuid),
+        tasks,
     }
 }
 

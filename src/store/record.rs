@@ -7,6 +7,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::history::History;
+
 /// A queue, state, worker or unique key: shared, since a task passes its names on unchanged.
 pub type Name = Arc<str>;
 
@@ -56,6 +58,8 @@ pub struct Task {
     /// When the worker that holds it claimed it, nanoseconds since 1970; 0 where nobody holds it. A lease ends
     /// with a timeout, with the task, and with an update to another state.
     pub claimed_ns: i64,
+    /// What happened to it since its submit.
+    pub history: History,
     /// What few tasks have; none if there is nothing in it.
     pub extras: Option<Arc<Extras>>,
 }
@@ -174,6 +178,20 @@ impl Task {
         self.payload.len() + extras
     }
 
+    /// The attempts that count against `max_attempts`.
+    pub fn counted_attempts(&self) -> i64 {
+        let spared = self
+            .extras
+            .as_ref()
+            .map_or(0, |extras| extras.spared_attempts);
+        self.attempt.saturating_sub(spared)
+    }
+
+    /// What of it takes memory besides its fixed fields, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.loose_bytes() + self.history.memory_bytes()
+    }
+
     /// Whether a worker holds it.
     pub fn is_in_flight(&self) -> bool {
         self.claimed_ns != 0
@@ -191,7 +209,9 @@ impl Task {
     /// Whether it has a field that rows of the second version don't know.
     pub fn has_newest_fields(&self) -> bool {
         let extras = self.extras.as_ref();
-        self.claimed_ns != 0 || extras.is_some_and(|extras| extras.has_newest_fields())
+        self.claimed_ns != 0
+            || !self.history.is_empty()
+            || extras.is_some_and(|extras| extras.has_newest_fields())
     }
 
     /// This row's share of the state hash (XXH3 over all fields).
@@ -260,6 +280,9 @@ impl Task {
     fn hash_newest_fields(&self, hasher: &mut Xxh3) {
         hasher.update(NEWEST_FIELDS);
         hasher.update(&self.claimed_ns.to_le_bytes());
+        if let Some(history) = self.history.hash() {
+            hasher.update(&history.to_le_bytes());
+        }
         let Some(extras) = &self.extras else {
             return;
         };

@@ -13,14 +13,14 @@ use super::disk::{Disk, Rows};
 use super::documents::Documents;
 use super::frozen::Frozen;
 use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
-use super::layered::Layered;
+use super::layered::{Base, Layered};
 use super::lines::Lines;
 use super::packed::Packed;
 use super::ready::Line;
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 use super::remembered::ANSWER_BYTES;
 use super::view::Result;
-use super::{Ledger, StoreError, View, counts::Counts};
+use super::{Ledger, StoreError, TaskPage, View, counts::Counts};
 
 /// About what the parts of an overlay cost in memory.
 const LIVE_BYTES: usize = 450;
@@ -28,7 +28,10 @@ const ARCHIVED_BYTES: usize = 400;
 const INDEX_BYTES: usize = 90;
 /// About what a task takes on disk, with its index keys, and an archived one.
 pub(super) const HELD_LIVE: u64 = 300;
-pub(super) const HELD_ARCHIVED: u64 = 200;
+pub(super) const HELD_ARCHIVED: u64 = 250;
+
+/// About how many bytes of rows a scan reads of the checkpoint at once: payloads can be large.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// The state behind [`super::Store::lock`].
 #[derive(Debug)]
@@ -190,6 +193,19 @@ impl State {
     }
 }
 
+fn page(
+    tasks: &Layered<Uuid, Arc<Task>>,
+    after: Option<Uuid>,
+    limit: usize,
+    base: &impl Base<Uuid, Arc<Task>>,
+) -> Result<TaskPage> {
+    let part = tasks.scan(after.as_ref(), limit, PAGE_BYTES, base)?;
+    Ok(TaskPage {
+        tasks: part.rows.into_iter().map(|(_, task)| task).collect(),
+        resume: part.resume,
+    })
+}
+
 fn bad_line(queue: &str, state: &str) -> StoreError {
     StoreError::damaged(
         "ready index",
@@ -216,6 +232,16 @@ impl View for State {
 
     fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
         self.archive.get(&uuid, &Rows::<Archive>::of(self.disk()?))
+    }
+
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        let rows = Rows::<Live>::of(self.disk()?);
+        page(&self.live, after, limit, &rows)
+    }
+
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        let rows = Rows::<Archive>::of(self.disk()?);
+        page(&self.archive, after, limit, &rows)
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::answer::Answer;
+use super::history::{History, Transition, TransitionKind};
 use super::record::{Backoff, Extras, Task};
 
 /// Some task, with no field of the first version at its default.
@@ -27,6 +28,7 @@ pub(crate) fn task(seq: u64) -> Task {
         max_attempts: 0,
         is_delayed: false,
         claimed_ns: 0,
+        history: History::default(),
         extras: None,
     }
 }
@@ -58,7 +60,24 @@ pub(crate) fn newest_task(seq: u64) -> Task {
         spared_attempts: 3,
         ..full.extras.as_deref().cloned().unwrap_or_default()
     };
+    let transition = |kind, later_ns, from: &str, worker: &str| Transition {
+        at_ns: full.submit_time_ns + later_ns,
+        kind,
+        from: from.into(),
+        worker: worker.into(),
+        attempt: 1,
+    };
+    let transitions = [
+        transition(TransitionKind::Claimed, 1_000_000_000, "submitted", "first"),
+        transition(
+            TransitionKind::Updated,
+            60_000_000_000,
+            "submitted-working",
+            "",
+        ),
+    ];
     Task {
+        history: History::from_oldest(3, transitions),
         claimed_ns: 1_700_000_000_000_000_002,
         extras: extras.shared(),
         ..full

@@ -14,6 +14,15 @@ use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 /// Answers of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// Tasks in the order of their uuids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskPage {
+    /// The tasks.
+    pub tasks: Vec<Arc<Task>>,
+    /// All tasks up to this uuid were looked at; none if no more are left.
+    pub resume: Option<Uuid>,
+}
+
 /// The state as of the last recorded change.
 ///
 /// Implemented in memory ([`super::memory::MemoryStore`], for tests and as the
@@ -25,6 +34,15 @@ pub trait View {
 
     /// The archived task of that uuid, without its payload.
     fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>>;
+
+    /// The live tasks whose uuids come after `after`, or from the first one on.
+    ///
+    /// Takes up to about `limit` rows and some memory: a page may be empty with more to come. How
+    /// much is on a page depends on how the rows are kept, and may differ from node to node.
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage>;
+
+    /// The same of archived tasks.
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage>;
 
     /// The live task that can be claimed first in that queue and state.
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>>;

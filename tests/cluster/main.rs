@@ -30,6 +30,7 @@ mod faults;
 mod gaps;
 mod leases;
 mod load;
+mod looking;
 mod membership;
 mod minority;
 mod peers;

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and need not be fast"
 )]
 
+mod looking;
 mod malformed;
 mod model;
 mod property;

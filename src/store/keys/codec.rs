@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use super::history::HistoryRow;
 use crate::store::StoreError;
+use crate::store::history::History;
 use crate::store::record::{Backoff, Extras, Task};
 use crate::store::view::Result;
 
@@ -147,6 +149,7 @@ pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
         backoff: extras
             .and_then(|extras| extras.backoff)
             .map(|backoff| backoff.numbers()),
+        history: HistoryRow::of(task),
     };
     encode_as(NEWEST_TASK_VERSION, &newest)
 }
@@ -157,27 +160,29 @@ pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
 /// If the bytes are no task of a known version.
 pub fn decode_task(what: &str, bytes: &[u8]) -> Result<Arc<Task>> {
     let task = match bytes.split_first() {
-        Some((&NEWEST_TASK_VERSION, row)) => decode_row::<NewestTaskRow<'_>>(what, row)?.into(),
+        Some((&NEWEST_TASK_VERSION, row)) => newest_task(what, decode_row(what, row)?)?,
         Some((&LATER_TASK_VERSION, row)) => decode_row::<LaterTaskRow<'_>>(what, row)?.into(),
         _ => decode::<TaskRow<'_>>(what, bytes)?.into(),
     };
     Ok(Arc::new(task))
 }
 
-impl From<NewestTaskRow<'_>> for Task {
-    fn from(newest: NewestTaskRow<'_>) -> Self {
-        let extras = Extras {
-            group: newest.group.into(),
-            spared_attempts: newest.spared_attempts,
-            backoff: newest.backoff.map(Backoff::from),
-            ..newest.row.extras()
-        };
-        Task {
-            claimed_ns: newest.claimed_ns,
-            extras: extras.shared(),
-            ..newest.row.into()
-        }
+fn newest_task(what: &str, newest: NewestTaskRow<'_>) -> Result<Task> {
+    let extras = Extras {
+        group: newest.group.into(),
+        spared_attempts: newest.spared_attempts,
+        backoff: newest.backoff.map(Backoff::from),
+        ..newest.row.extras()
+    };
+    let mut task = Task {
+        claimed_ns: newest.claimed_ns,
+        extras: extras.shared(),
+        ..newest.row.into()
+    };
+    if let Some(history) = newest.history {
+        task.history = history.read(what, &task)?;
     }
+    Ok(task)
 }
 
 impl From<LaterTaskRow<'_>> for Task {
@@ -225,6 +230,7 @@ impl From<TaskRow<'_>> for Task {
             max_attempts: 0,
             is_delayed: false,
             claimed_ns: 0,
+            history: History::default(),
             extras: None,
         }
     }
@@ -272,6 +278,8 @@ struct NewestTaskRow<'a> {
     group: &'a str,
     spared_attempts: i64,
     backoff: Option<[i64; 4]>,
+    #[serde(borrow)]
+    history: Option<HistoryRow<'a>>,
 }
 
 /// Bytes that are copied at once; serde would take them one by one.

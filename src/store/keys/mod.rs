@@ -14,6 +14,7 @@ mod deadlines;
 mod delayed;
 mod documents;
 mod header;
+mod history;
 pub mod ready;
 mod tasks;
 mod unique;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::store::answer::Answer;
 use crate::store::documents::DocumentKey;
+use crate::store::history::{Transition, TransitionKind};
 use crate::store::options::Hook;
 use crate::store::record::{Extras, Name, Position, Task};
 use crate::store::{Change, Changes, MemoryStore, Options, Store, View};
@@ -237,6 +238,7 @@ impl Log {
             }
         }
         self.compare_answers(found, wanted);
+        compare_scans(found, wanted);
         let mut after = None;
         loop {
             let next = wanted.next_deadline(after).unwrap();
@@ -312,10 +314,45 @@ impl Log {
     }
 }
 
+/// Scans in pieces of any size find the same tasks.
+fn compare_scans(found: &impl View, wanted: &impl View) {
+    for limit in [1, 3, 100] {
+        for archived in [false, true] {
+            let all = |view: &dyn View| {
+                let (mut tasks, mut after) = (Vec::new(), None);
+                loop {
+                    let page = match archived {
+                        false => view.live_after(after, limit).unwrap(),
+                        true => view.archived_after(after, limit).unwrap(),
+                    };
+                    let uuids = page.tasks.iter().map(|task| task.uuid);
+                    assert!(uuids.is_sorted() && page.tasks.len() <= 3 * limit);
+                    tasks.extend(page.tasks);
+                    after = match (page.resume, after) {
+                        (None, _) => return tasks,
+                        (Some(resume), after) => {
+                            assert!(after.is_none_or(|after| after < resume));
+                            Some(resume)
+                        }
+                    };
+                }
+            };
+            assert_eq!(all(found), all(wanted), "{limit}, {archived}");
+        }
+    }
+}
+
 /// Current and target state change places, as in a claim.
 fn swapped(before: &Task, now_ns: i64) -> Arc<Task> {
     let mut after = before.clone();
     after.claimed_ns = if before.claimed_ns == 0 { now_ns } else { 0 };
+    after.history = before.history.with(Transition {
+        at_ns: now_ns,
+        kind: TransitionKind::Claimed,
+        from: before.current_state.clone(),
+        worker: before.worker.clone(),
+        attempt: before.attempt + 1,
+    });
     after.current_state = before.auto_target_state.clone();
     after.auto_target_state = before.current_state.clone();
     after.update_time_ns = now_ns;
