@@ -4,6 +4,7 @@ pub mod batch;
 pub mod call;
 pub mod cluster;
 pub mod convert;
+pub mod figures;
 pub mod idempotency;
 pub mod service;
 pub mod status;

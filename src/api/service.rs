@@ -13,7 +13,7 @@ use super::call::{self, Call};
 use super::convert::{self, Translator};
 use super::status::unexpected;
 use super::validate::Checked;
-use super::{batch, idempotency, validate};
+use super::{batch, figures, idempotency, validate};
 use crate::node::Node;
 use crate::proto::durable::{RequestKey, command::Kind};
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
@@ -47,6 +47,9 @@ struct Calls {
     submit_tasks: Call,
     get_next_tasks: Call,
     complete_tasks: Call,
+    get_queue_figures: Call,
+    get_workers: Call,
+    get_history: Call,
 }
 
 impl Service {
@@ -68,6 +71,9 @@ impl Service {
             submit_tasks: Call::new("SubmitTasks"),
             get_next_tasks: Call::new("GetNextTasks"),
             complete_tasks: Call::new("CompleteTasks"),
+            get_queue_figures: Call::new("GetQueueFigures"),
+            get_workers: Call::new("GetWorkers"),
+            get_history: Call::new("GetHistory"),
         };
         Self {
             node,
@@ -394,5 +400,41 @@ impl CorndogsService for Service {
             Ok(CompleteTasksResponse { results })
         };
         self.calls.complete_tasks.run(&metadata, work).await
+    }
+
+    async fn get_queue_figures(
+        &self,
+        request: Request<GetQueueFiguresRequest>,
+    ) -> Result<Response<GetQueueFiguresResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let query = figures::queues(request, self.node.clock().now_ns())?;
+            Ok(self.node.read(query).await?)
+        };
+        self.calls.get_queue_figures.run(&metadata, work).await
+    }
+
+    async fn get_workers(
+        &self,
+        request: Request<GetWorkersRequest>,
+    ) -> Result<Response<GetWorkersResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let query = figures::workers(request, self.node.clock().now_ns())?;
+            Ok(self.node.read(query).await?)
+        };
+        self.calls.get_workers.run(&metadata, work).await
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<GetHistoryRequest>,
+    ) -> Result<Response<GetHistoryResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let query = figures::history(request, self.node.clock().now_ns())?;
+            Ok(self.node.read(query).await?)
+        };
+        self.calls.get_history.run(&metadata, work).await
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod counts;
 mod fields;
+mod figures;
 mod finish;
 mod human;
 mod restore;
@@ -58,6 +59,9 @@ enum Command {
     SubmitTasks(batch::SubmitTasks),
     NextTasks(Box<batch::NextTasks>),
     CompleteTasks(batch::CompleteTasks),
+    Figures(figures::Figures),
+    Workers(figures::Workers),
+    History(figures::History),
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
@@ -112,6 +116,9 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::SubmitTasks(command) => command.run().await,
             Command::NextTasks(command) => command.run().await,
             Command::CompleteTasks(command) => command.run().await,
+            Command::Figures(command) => command.run().await,
+            Command::Workers(command) => command.run().await,
+            Command::History(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {

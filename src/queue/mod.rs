@@ -12,6 +12,7 @@ mod complete_tasks;
 mod durable;
 mod expire;
 mod extend;
+pub mod figures;
 mod forget;
 mod names;
 pub mod outcome;

@@ -37,6 +37,30 @@ pub struct Row {
     pub max_attempts: i64,
     pub unique_key: String,
     pub metadata: BTreeMap<String, String>,
+    /// When the worker that holds it claimed it; 0 where nobody does.
+    pub held_since: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Submitted,
+    Claimed,
+    /// Or extended.
+    Updated,
+    Completed,
+    Canceled,
+    TimedOut,
+}
+
+/// Something that figures tell of.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    pub at: i64,
+    pub what: Event,
+    /// The row before it.
+    pub before: Row,
+    /// The row after it.
+    pub after: Row,
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +108,7 @@ pub struct Model {
     pub completed: u64,
     pub canceled: u64,
     pub timed_out: u64,
+    pub happened: Vec<Happened>,
 }
 
 impl Model {
@@ -125,6 +150,15 @@ impl Model {
             });
         }
         answer
+    }
+
+    fn note(&mut self, what: Event, before: &Row, after: &Row) {
+        self.happened.push(Happened {
+            at: self.clock,
+            what,
+            before: before.clone(),
+            after: after.clone(),
+        });
     }
 
     fn act(&mut self, kind: &Kind) -> Answer {
@@ -228,8 +262,10 @@ impl Model {
             max_attempts: submit.max_attempts.max(0),
             unique_key: submit.unique_key.clone(),
             metadata: submit.metadata.clone(),
+            held_since: 0,
         };
         self.submitted += 1;
+        self.note(Event::Submitted, &row, &row);
         self.tasks.push(Entry {
             row: row.clone(),
             request: submit.client_uuid.then(|| submit.clone()),
@@ -240,12 +276,14 @@ impl Model {
 
     fn submit_tasks(&mut self, batch: &SubmitTasks) -> Answer {
         let (tasks, submitted) = (self.tasks.clone(), self.submitted);
+        let happened = self.happened.len();
         let mut rows = Vec::new();
         for submit in &batch.tasks {
             match self.submit(submit) {
                 Answer::Task(row) => rows.extend(row),
                 refused => {
                     (self.tasks, self.submitted) = (tasks, submitted);
+                    self.happened.truncate(happened);
                     return refused;
                 }
             }
@@ -276,8 +314,10 @@ impl Model {
         let Some(at) = self.best(claim, &[]) else {
             return Answer::Task(None);
         };
-        self.tasks[at].row = self.claimed(at, claim);
-        Answer::Task(Some(self.tasks[at].row.clone()))
+        let row = self.claimed(at, claim);
+        let before = std::mem::replace(&mut self.tasks[at].row, row.clone());
+        self.note(Event::Claimed, &before, &row);
+        Answer::Task(Some(row))
     }
 
     fn claim_tasks(&mut self, batch: &ClaimTasks) -> Answer {
@@ -295,7 +335,8 @@ impl Model {
             if !rows.is_empty() && answer.encoded_len() as u64 > batch.max_bytes {
                 break;
             }
-            self.tasks[at].row = row.clone();
+            let before = std::mem::replace(&mut self.tasks[at].row, row.clone());
+            self.note(Event::Claimed, &before, &row);
             rows.push(row);
         }
         Answer::Tasks(rows)
@@ -309,6 +350,7 @@ impl Model {
         row.attempt += 1;
         row.worker = claim.worker.clone();
         row.updated = self.clock;
+        row.held_since = self.clock;
         if row.claim_timeout > 0 {
             row.timeout = row.claim_timeout;
         }
@@ -351,7 +393,11 @@ impl Model {
             Ok(None) => return Answer::Task(None),
             Err(refused) => return refused,
         };
+        let before = self.tasks[at].row.clone();
         let row = &mut self.tasks[at].row;
+        if row.state != update.new_state {
+            row.held_since = 0;
+        }
         row.state = update.new_state.clone();
         row.target = update.auto_target_state.clone();
         row.timeout = update.timeout_s.max(0);
@@ -360,7 +406,9 @@ impl Model {
         if !update.payload.is_empty() {
             row.payload = update.payload.to_vec();
         }
-        Answer::Task(Some(row.clone()))
+        let row = row.clone();
+        self.note(Event::Updated, &before, &row);
+        Answer::Task(Some(row))
     }
 
     fn extend(&mut self, extend: &Extend) -> Answer {
@@ -369,6 +417,7 @@ impl Model {
             Ok(None) => return Answer::Task(None),
             Err(refused) => return refused,
         };
+        let before = self.tasks[at].row.clone();
         let row = &mut self.tasks[at].row;
         row.updated = self.clock;
         if extend.timeout_s > 0 {
@@ -377,21 +426,31 @@ impl Model {
         if extend.timeout_s < 0 {
             row.timeout = 0;
         }
-        Answer::Task(Some(row.clone()))
+        let row = row.clone();
+        self.note(Event::Updated, &before, &row);
+        Answer::Task(Some(row))
     }
 
     fn archive(&mut self, at: usize, state: &str) -> Row {
-        match state {
-            "completed" => self.completed += 1,
+        let what = match state {
+            "completed" => Event::Completed,
+            _ => Event::Canceled,
+        };
+        match what {
+            Event::Completed => self.completed += 1,
             _ => self.canceled += 1,
         }
+        let before = self.tasks[at].row.clone();
         let entry = &mut self.tasks[at];
+        entry.row.held_since = 0;
         entry.archived = Some((self.index, self.clock));
         entry.row.state = state.into();
         entry.row.target = state.into();
         entry.row.updated = self.clock;
         entry.row.payload.clear();
-        entry.row.clone()
+        let row = entry.row.clone();
+        self.note(what, &before, &row);
+        row
     }
 
     fn complete(&mut self, complete: &Complete) -> Answer {
@@ -401,6 +460,7 @@ impl Model {
             Err(refused) => return refused,
         };
         let (live, completed) = (self.tasks[at].clone(), self.completed);
+        let happened = self.happened.len();
         let row = self.archive(at, "completed");
         let Some(next) = &complete.next_task else {
             return Answer::Completed(Some(row), None);
@@ -410,6 +470,7 @@ impl Model {
             refused => {
                 self.tasks[at] = live;
                 self.completed = completed;
+                self.happened.truncate(happened);
                 refused
             }
         }
@@ -451,8 +512,10 @@ impl Model {
         due.truncate(limit);
         let mut tasks = 0;
         for (_, at) in &due {
+            let before = self.tasks[*at].row.clone();
             let row = &mut self.tasks[*at].row;
             if time_out.queue.is_empty() || time_out.queue == row.queue {
+                row.held_since = 0;
                 std::mem::swap(&mut row.state, &mut row.target);
                 if row.max_attempts > 0 && row.attempt >= row.max_attempts {
                     row.target = std::mem::replace(&mut row.state, "dead".into());
@@ -460,6 +523,8 @@ impl Model {
                 row.timeout = 0;
                 row.updated = self.clock;
                 tasks += 1;
+                let row = row.clone();
+                self.note(Event::TimedOut, &before, &row);
             }
         }
         self.timed_out += tasks;
@@ -557,6 +622,7 @@ impl From<&record::Task> for Row {
                 .unique_key()
                 .map_or_else(String::new, |key| key.to_string()),
             metadata: task.extras.as_deref().cloned().unwrap_or_default().metadata,
+            held_since: task.claimed_ns,
         }
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::model::{Answer, Model, Row};
+use super::figures::assert_same_figures;
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
     Cancel, Claim, ClaimTasks, Command, Complete, CompleteTasks, Deadline, Expire, Extend, Forget,
@@ -440,6 +441,7 @@ proptest! {
             assert_same_state(&store, &model);
             assert_in_step(&store);
         }
+        assert_same_figures(&store, &model);
 
         let mut replayed = MemoryStore::new();
         for (index, group) in (1..).zip(groups) {

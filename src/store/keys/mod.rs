@@ -13,6 +13,7 @@ mod counts;
 mod deadlines;
 mod delayed;
 mod documents;
+mod figures;
 mod header;
 pub mod ready;
 mod tasks;
@@ -22,6 +23,7 @@ pub use answers::{Answers, Expiries};
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
 pub use documents::DocumentRows;
+pub use figures::FigureRows;
 pub use header::{Head, StoredHeader};
 pub use tasks::{Archive, Live};
 pub use unique::Unique;
@@ -53,11 +55,13 @@ pub enum Tree {
     Expiries,
     /// Documents by kind and name.
     Documents,
+    /// Figures by slot and subject.
+    Figures,
 }
 
 impl Tree {
     /// All trees, by their number.
-    pub const ALL: [Tree; 12] = [
+    pub const ALL: [Tree; 13] = [
         Tree::Live,
         Tree::Ready,
         Tree::Deadlines,
@@ -70,6 +74,7 @@ impl Tree {
         Tree::Answers,
         Tree::Expiries,
         Tree::Documents,
+        Tree::Figures,
     ];
 
     /// The name on disk.
@@ -87,6 +92,7 @@ impl Tree {
             Tree::Answers => "answers",
             Tree::Expiries => "expiries",
             Tree::Documents => "documents",
+            Tree::Figures => "figures",
         }
     }
 
