@@ -13,7 +13,7 @@ use super::call::{self, Call};
 use super::convert::{self, Translator};
 use super::status::unexpected;
 use super::validate::Checked;
-use super::{batch, bulk, idempotency, looking, validate};
+use super::{batch, bulk, figures, idempotency, looking, validate};
 use crate::node::Node;
 use crate::proto::durable::{CancelAll, RequestKey, bulk::Act, command::Kind};
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
@@ -53,6 +53,9 @@ struct Calls {
     cancel_tasks: Call,
     requeue_tasks: Call,
     update_tasks: Call,
+    get_queue_figures: Call,
+    get_workers: Call,
+    get_history: Call,
 }
 
 impl Service {
@@ -80,6 +83,9 @@ impl Service {
             cancel_tasks: Call::new("CancelTasks"),
             requeue_tasks: Call::new("RequeueTasks"),
             update_tasks: Call::new("UpdateTasks"),
+            get_queue_figures: Call::new("GetQueueFigures"),
+            get_workers: Call::new("GetWorkers"),
+            get_history: Call::new("GetHistory"),
         };
         Self {
             node,
@@ -490,5 +496,41 @@ impl CorndogsService for Service {
             })
         };
         call.run(&metadata, work).await
+    }
+
+    async fn get_queue_figures(
+        &self,
+        request: Request<GetQueueFiguresRequest>,
+    ) -> Result<Response<GetQueueFiguresResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let query = figures::queues(request, self.node.clock().now_ns())?;
+            Ok(self.node.read(query).await?)
+        };
+        self.calls.get_queue_figures.run(&metadata, work).await
+    }
+
+    async fn get_workers(
+        &self,
+        request: Request<GetWorkersRequest>,
+    ) -> Result<Response<GetWorkersResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let query = figures::workers(request, self.node.clock().now_ns())?;
+            Ok(self.node.read(query).await?)
+        };
+        self.calls.get_workers.run(&metadata, work).await
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<GetHistoryRequest>,
+    ) -> Result<Response<GetHistoryResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let query = figures::history(request, self.node.clock().now_ns())?;
+            Ok(self.node.read(query).await?)
+        };
+        self.calls.get_history.run(&metadata, work).await
     }
 }

@@ -11,6 +11,7 @@ mod cluster;
 mod counts;
 mod dead;
 mod fields;
+mod figures;
 mod filter;
 mod finish;
 mod human;
@@ -69,6 +70,9 @@ enum Command {
     UpdateTasks(Box<bulk::UpdateTasks>),
     #[command(subcommand)]
     Dead(dead::Dead),
+    Figures(figures::Figures),
+    Workers(figures::Workers),
+    History(figures::History),
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
@@ -129,6 +133,9 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::RequeueTasks(command) => command.run().await,
             Command::UpdateTasks(command) => command.run().await,
             Command::Dead(command) => command.run().await,
+            Command::Figures(command) => command.run().await,
+            Command::Workers(command) => command.run().await,
+            Command::History(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {

@@ -13,6 +13,7 @@ mod complete_tasks;
 mod durable;
 mod expire;
 mod extend;
+pub mod figures;
 pub mod filter;
 mod forget;
 pub mod list;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::store::answer::{Answer, Expiry, Footprint};
 use crate::store::counts::Counts;
 use crate::store::documents::Documents;
+use crate::store::figures::Figures;
 use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 use crate::store::{Change, StoreError, TaskPage, View};
 
@@ -128,6 +129,10 @@ impl<V: View> View for Planned<'_, V> {
 
     fn documents(&self) -> &Documents {
         self.view.documents()
+    }
+
+    fn figures(&self) -> &Figures {
+        self.view.figures()
     }
 
     fn counts(&self) -> &Counts {

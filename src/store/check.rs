@@ -13,7 +13,7 @@ use super::record::{Deadline, Place, Ripening, Task};
 use super::repack::CHUNK_ENTRIES;
 use super::state::State;
 use super::view::Result;
-use super::{StoreError, View};
+use super::{StoreError, View, figures};
 
 impl State {
     /// Compares hash, counts and indexes with the rows. Reads everything.
@@ -74,6 +74,9 @@ impl State {
         let documents = self.documents().all();
         let hash = documents.fold(hash, |hash, (key, value)| {
             hash.wrapping_add(key.hash(value))
+        });
+        let hash = self.figures().rows().fold(hash, |hash, (key, cell)| {
+            hash.wrapping_add(figures::hash(&key, cell))
         });
         same("state hash", &hash, &self.header().state_hash)
     }

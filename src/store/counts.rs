@@ -1,6 +1,7 @@
 //! Live tasks counted by queue and state: kept with each change, never counted.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::record::{Name, Task};
 
@@ -105,6 +106,12 @@ impl Counts {
     /// All queues that hold live tasks, by name.
     pub fn queues(&self) -> impl Iterator<Item = (&Name, &QueueCounts)> {
         self.queues.iter()
+    }
+
+    /// The queues that hold live tasks from that name on.
+    pub fn queues_from(&self, queue: &str) -> impl Iterator<Item = (&Name, &QueueCounts)> {
+        let from = (Bound::Included(queue), Bound::Unbounded);
+        self.queues.range::<str, _>(from)
     }
 
     /// Counts more in a queue and state.

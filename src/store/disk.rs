@@ -14,8 +14,9 @@ use parking_lot::{Mutex, RwLock};
 use super::StoreError;
 use super::counts::Counts;
 use super::documents::{DocumentKey, Documents};
+use super::figures::{FigureKey, Figures};
 use super::files::{self, failed};
-use super::keys::{DocumentRows, Head, Keyspace, LineCounts, StoredHeader, Tree};
+use super::keys::{DocumentRows, FigureRows, Head, Keyspace, LineCounts, StoredHeader, Tree};
 use super::layered::{Base, Part};
 use super::redo::ChangeRef;
 use super::scan::Scan;
@@ -147,6 +148,22 @@ impl Disk {
                 return Ok(Documents::new(documents));
             }
             documents.extend(rows);
+        }
+    }
+
+    /// The figures of the last finished checkpoint; its replicated clock stands at `clock_ns`.
+    pub fn figures(&self, clock_ns: i64) -> Result<Figures> {
+        let mut figures = BTreeMap::new();
+        loop {
+            let last = figures
+                .last_key_value()
+                .map(|(key, _): (&FigureKey, _)| key);
+            let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = self.read::<FigureRows>(from, 1000)?;
+            if rows.is_empty() {
+                return Ok(Figures::new(figures, clock_ns));
+            }
+            figures.extend(rows);
         }
     }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::answer::Answer;
 use super::documents::DocumentKey;
+use super::figures::{Cell, FigureKey, Histogram, Kind, Resolution, SlotKey, Subject};
 use super::history::{History, Transition, TransitionKind};
 use super::keys::{join_uuids, split_uuids};
 use super::record::{Backoff, Bucket, Extras, Header, Name, Position, Task, Totals};
@@ -29,6 +30,8 @@ pub enum Record {
     Answer(Name, Arc<Answer>),
     /// A document, by its kind and name.
     Document(DocumentKey, Bytes),
+    /// Figures, by slot and subject.
+    Figure(FigureKey, Box<Cell>),
 }
 
 impl Record {
@@ -54,6 +57,9 @@ impl Record {
                 name: key.name.to_string(),
                 value: value.clone(),
             }),
+            Record::Figure(key, cell) => {
+                durable::record::Kind::Figure(figure_to_message(key, cell))
+            }
         };
         durable::Record { kind: Some(kind) }
     }
@@ -92,8 +98,70 @@ impl Record {
                 let value = Bytes::copy_from_slice(&document.value);
                 Record::Document(DocumentKey { kind, name }, value)
             }
+            durable::record::Kind::Figure(figure) => figure_from_message(figure)?,
         })
     }
+}
+
+fn figure_to_message(key: &FigureKey, cell: &Cell) -> durable::Figure {
+    let histogram = |histogram: &Histogram| durable::Histogram {
+        buckets: histogram
+            .buckets
+            .iter()
+            .map(|(bucket, _)| u32::from(*bucket))
+            .collect(),
+        counts: histogram.buckets.iter().map(|(_, count)| *count).collect(),
+        max_us: histogram.max_us,
+        sum_us: histogram.sum_us,
+    };
+    durable::Figure {
+        resolution: (key.slot.resolution as u8).into(),
+        slot: key.slot.number,
+        kind: (key.subject.kind as u8).into(),
+        queue: key.subject.queue.to_string(),
+        state: key.subject.state.to_string(),
+        worker: key.subject.worker.to_string(),
+        counts: cell.used_counts().to_vec(),
+        last_seen_ns: cell.last_seen_ns,
+        waited: Some(histogram(&cell.waited)),
+        worked: Some(histogram(&cell.worked)),
+    }
+}
+
+fn figure_from_message(figure: durable::Figure) -> Result<Record> {
+    let unknown = || StoreError::damaged(WHAT, "figures of an unknown kind");
+    let number = |number: u32| u8::try_from(number).map_err(|_| unknown());
+    let resolution = Resolution::from_number(number(figure.resolution)?);
+    let kind = Kind::from_number(number(figure.kind)?);
+    let key = FigureKey {
+        slot: SlotKey {
+            resolution: resolution.ok_or_else(unknown)?,
+            number: figure.slot,
+        },
+        subject: Subject {
+            kind: kind.ok_or_else(unknown)?,
+            queue: figure.queue.into(),
+            state: figure.state.into(),
+            worker: figure.worker.into(),
+        },
+    };
+    let histogram = |message: Option<durable::Histogram>| {
+        let message = message.unwrap_or_default();
+        let buckets = message.buckets.into_iter().zip(message.counts);
+        let buckets = buckets.map(|(bucket, count)| Some((u16::try_from(bucket).ok()?, count)));
+        Some(Histogram {
+            buckets: buckets.collect::<Option<_>>()?,
+            max_us: message.max_us,
+            sum_us: message.sum_us,
+        })
+    };
+    let cell = Cell {
+        counts: Cell::read_counts(&figure.counts).ok_or_else(unknown)?,
+        last_seen_ns: figure.last_seen_ns,
+        waited: histogram(figure.waited).ok_or_else(unknown)?,
+        worked: histogram(figure.worked).ok_or_else(unknown)?,
+    };
+    Ok(Record::Figure(key, Box::new(cell)))
 }
 
 /// A task with its history, as a snapshot holds it.

@@ -9,7 +9,7 @@ use super::disk::damage_marker;
 use super::durable::Record;
 use super::files::{self, failed};
 use super::handle::Inner;
-use super::keys::{Answers, Archive, Buckets, DocumentRows, Keyspace, Live, Tree};
+use super::keys::{Answers, Archive, Buckets, DocumentRows, FigureRows, Keyspace, Live, Tree};
 use super::pace::Report;
 use super::recovery;
 use super::scan::Chunk;
@@ -116,6 +116,10 @@ fn parse((tree, rows): &Chunk) -> Result<Vec<Record>> {
         Tree::Documents => Ok(Record::Document(
             DocumentRows::parse_key(key)?,
             DocumentRows::parse_value(value)?,
+        )),
+        Tree::Figures => Ok(Record::Figure(
+            FigureRows::parse_key(key)?,
+            FigureRows::parse_value(value)?.into(),
         )),
         _ => Ok(Record::Bucket(
             Buckets::parse_key(key)?,

@@ -9,9 +9,10 @@ use super::answer::{Answer, Expiry, Footprint};
 use super::delayed::FrozenDelayed;
 use super::disk::Disk;
 use super::documents::FrozenDocuments;
+use super::figures::FrozenFigures;
 use super::keys::{
-    Answers, Archive, Buckets, DocumentRows, Expiries, Head, Keyspace, LineCounts, Live,
-    StoredHeader, Tree, Unique,
+    Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts,
+    Live, StoredHeader, Tree, Unique,
 };
 use super::lines::FrozenLine;
 use super::overlay::Overlay;
@@ -35,6 +36,7 @@ pub struct Frozen {
     pub(super) answers: Arc<Overlay<Name, Arc<Answer>>>,
     pub(super) expiries: Arc<Overlay<Expiry, Footprint>>,
     pub(super) documents: FrozenDocuments,
+    pub(super) figures: FrozenFigures,
 }
 
 impl Frozen {
@@ -66,6 +68,10 @@ impl Frozen {
         write::<Expiries>(&mut redo, &self.expiries)?;
         for (key, value) in &self.documents {
             redo.push(Tree::Documents, &DocumentRows::key(key), value.as_deref())?;
+        }
+        for (key, cell) in &self.figures {
+            let value = cell.as_ref().map(FigureRows::value).transpose()?;
+            redo.push(Tree::Figures, &FigureRows::key(key), value.as_deref())?;
         }
         self.write_counts(&mut redo)?;
         let header = Head::value(&self.header)?;

@@ -1,12 +1,13 @@
-//! What every change does to header, counts, documents and the archive's buckets, whatever keeps the rows.
+//! What every change does to header, counts, documents, figures and the archive's buckets, whatever keeps the rows.
 
 use super::counts::{Counts, LineCount};
 use super::documents::{Documents, FrozenDocuments};
+use super::figures::{Figures, FrozenFigures};
 use super::record::{Bucket, Header, Position, Task};
 use super::view::Result;
 use super::{Change, StoreError};
 
-/// Header, counts and documents, kept in step with the rows by a store that passes on what it records.
+/// Header, counts, documents and figures, kept in step with the rows by a store that passes on what it records.
 ///
 /// A store checks a change against its rows before the ledger absorbs it: the
 /// ledger sees only what header and counts can tell.
@@ -15,17 +16,19 @@ pub struct Ledger {
     header: Header,
     counts: Counts,
     documents: Documents,
+    figures: Figures,
     /// What the open entry has archived so far.
     open: Bucket,
 }
 
 impl Ledger {
     /// Goes on from where a checkpoint or snapshot stopped.
-    pub fn new(header: Header, counts: Counts, documents: Documents) -> Self {
+    pub fn new(header: Header, counts: Counts, documents: Documents, figures: Figures) -> Self {
         Self {
             header,
             counts,
             documents,
+            figures,
             open: Bucket::default(),
         }
     }
@@ -50,10 +53,22 @@ impl Ledger {
         self.documents.freeze()
     }
 
+    /// What happened when.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// The figures that changed since they were last frozen.
+    pub fn freeze_figures(&mut self) -> FrozenFigures {
+        self.figures.freeze()
+    }
+
     /// Moves the clock to `max(clock, now_ns)` and returns it.
     pub fn begin_entry(&mut self, now_ns: i64) -> i64 {
         self.header.clock_ns = self.header.clock_ns.max(now_ns);
         self.open = Bucket::default();
+        let moved = self.figures.advance(self.header.clock_ns);
+        self.add_hash(moved);
         self.header.clock_ns
     }
 
@@ -62,6 +77,7 @@ impl Ledger {
     /// # Errors
     /// If the change can't follow on what header and counts say.
     pub fn absorb(&mut self, change: &Change) -> Result<()> {
+        self.figures.book(change, self.header.clock_ns);
         match change {
             Change::Submit(task) => self.submit(task),
             Change::Replace { before, after } => self.replace(before, after),
@@ -110,6 +126,8 @@ impl Ledger {
             )));
         }
         self.header.position = position;
+        let booked = self.figures.end_entry();
+        self.add_hash(booked);
         let mut bucket = std::mem::take(&mut self.open);
         if bucket.uuids.is_empty() {
             return Ok(None);

@@ -10,9 +10,10 @@ use super::answer::Answer;
 use super::counts::{Counts, LineCount};
 use super::disk::Disk;
 use super::durable::Record;
+use super::figures;
 use super::keys::{
-    Answers, Archive, Buckets, DocumentRows, Expiries, Head, Keyspace, LineCounts, Live,
-    StoredHeader, Tree, Unique, ready,
+    Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts,
+    Live, StoredHeader, Tree, Unique, ready,
 };
 use super::pace::{Pace, Report};
 use super::packed::Packed;
@@ -97,6 +98,10 @@ impl<'a> Loader<'a> {
             }
             Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
             Record::Answer(key, answer) => self.add_answer(&key, &answer),
+            Record::Figure(key, cell) => {
+                self.hash = self.hash.wrapping_add(figures::hash(&key, &cell));
+                self.put::<FigureRows>(&key, &cell)
+            }
             Record::Document(key, value) => {
                 self.hash = self.hash.wrapping_add(key.hash(&value));
                 self.put::<DocumentRows>(&key, &value)

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
 use super::documents::Documents;
+use super::figures::Figures;
 use super::ledger::Ledger;
 use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
 use super::view::Result;
@@ -290,6 +291,10 @@ impl View for MemoryStore {
 
     fn documents(&self) -> &Documents {
         self.ledger.documents()
+    }
+
+    fn figures(&self) -> &Figures {
+        self.ledger.figures()
     }
 
     fn counts(&self) -> &Counts {

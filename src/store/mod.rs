@@ -17,6 +17,7 @@ mod disk;
 pub mod documents;
 pub mod durable;
 mod exchange;
+pub mod figures;
 mod files;
 mod frozen;
 mod handle;

@@ -12,12 +12,13 @@ use super::keys::Tree;
 use super::view::Result;
 
 /// What a snapshot holds; the rest follows from it.
-const TREES: [Tree; 5] = [
+const TREES: [Tree; 6] = [
     Tree::Live,
     Tree::Archive,
     Tree::Buckets,
     Tree::Answers,
     Tree::Documents,
+    Tree::Figures,
 ];
 
 const CHUNK_ROWS: usize = 256;

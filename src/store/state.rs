@@ -11,6 +11,7 @@ use super::answer::{Answer, Expiry, Footprint};
 use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
 use super::documents::Documents;
+use super::figures::Figures;
 use super::frozen::Frozen;
 use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
 use super::layered::{Base, Layered};
@@ -67,7 +68,12 @@ impl State {
     pub(super) fn new(disk: Arc<Disk>, epoch: u64) -> Result<Self> {
         let StoredHeader { header, held_bytes } = disk.header()?;
         Ok(Self {
-            ledger: Ledger::new(header.clone(), disk.counts()?, disk.documents()?),
+            ledger: Ledger::new(
+                header.clone(),
+                disk.counts()?,
+                disk.documents()?,
+                disk.figures(header.clock_ns)?,
+            ),
             live: Layered::default(),
             lines: Lines::default(),
             deadlines: Layered::default(),
@@ -157,6 +163,7 @@ impl State {
             answers: self.answers.freeze(),
             expiries: self.expiries.freeze(),
             documents: self.ledger.freeze_documents(),
+            figures: self.ledger.freeze_figures(),
         }
     }
 
@@ -295,6 +302,10 @@ impl View for State {
 
     fn documents(&self) -> &Documents {
         self.ledger.documents()
+    }
+
+    fn figures(&self) -> &Figures {
+        self.ledger.figures()
     }
 
     fn counts(&self) -> &Counts {

@@ -9,6 +9,7 @@ use super::StoreError;
 use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
 use super::documents::{DocumentKey, Documents};
+use super::figures::Figures;
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 
 /// Answers of a store.
@@ -70,6 +71,9 @@ pub trait View {
 
     /// All documents.
     fn documents(&self) -> &Documents;
+
+    /// What happened when, by queue, state and worker.
+    fn figures(&self) -> &Figures;
 
     /// Live tasks by queue and state.
     fn counts(&self) -> &Counts;

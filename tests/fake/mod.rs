@@ -334,6 +334,21 @@ impl CorndogsService for Fake {
             .collect();
         Ok(Response::new(CompleteTasksResponse { results }))
     }
+
+    async fn get_queue_figures(
+        &self,
+        _: Request<GetQueueFiguresRequest>,
+    ) -> Answer<GetQueueFiguresResponse> {
+        Ok(Response::new(GetQueueFiguresResponse::default()))
+    }
+
+    async fn get_workers(&self, _: Request<GetWorkersRequest>) -> Answer<GetWorkersResponse> {
+        Ok(Response::new(GetWorkersResponse::default()))
+    }
+
+    async fn get_history(&self, _: Request<GetHistoryRequest>) -> Answer<GetHistoryResponse> {
+        Ok(Response::new(GetHistoryResponse::default()))
+    }
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and need not be fast"
 )]
 
+mod figures;
 mod looking;
 mod malformed;
 mod model;
@@ -69,6 +70,9 @@ fn assert_in_step(store: &MemoryStore) {
     let footprints = answers.map(|(key, answer)| (answer.expiry(key), answer.footprint(key)));
     let footprints: BTreeMap<_, _> = footprints.collect();
     let hashes = footprints.values().map(|footprint| footprint.hash);
+    let hash = hashes.fold(hash, u64::wrapping_add);
+    let figures = store.figures().rows();
+    let hashes = figures.map(|(key, cell)| crate::store::figures::hash(&key, cell));
     let hash = hashes.fold(hash, u64::wrapping_add);
     let mut after = None;
     for footprint in &footprints {

@@ -37,9 +37,32 @@ pub struct Row {
     pub max_attempts: i64,
     pub unique_key: String,
     pub metadata: BTreeMap<String, String>,
-    pub held: bool,
     /// The attempt that it was requeued at.
     pub spared: i64,
+    /// When the worker that holds it claimed it; 0 where nobody does.
+    pub held_since: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Submitted,
+    Claimed,
+    /// Or extended.
+    Updated,
+    Completed,
+    Canceled,
+    TimedOut,
+}
+
+/// Something that figures tell of.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    pub at: i64,
+    pub what: Event,
+    /// The row before it.
+    pub before: Row,
+    /// The row after it.
+    pub after: Row,
 }
 
 /// When, what, from, to, by whom, attempt.
@@ -92,6 +115,7 @@ pub struct Model {
     pub completed: u64,
     pub canceled: u64,
     pub timed_out: u64,
+    pub happened: Vec<Happened>,
 }
 
 impl Model {
@@ -136,6 +160,15 @@ impl Model {
         answer
     }
 
+    fn happened(&mut self, what: Event, before: &Row, after: &Row) {
+        self.happened.push(Happened {
+            at: self.clock,
+            what,
+            before: before.clone(),
+            after: after.clone(),
+        });
+    }
+
     fn act(&mut self, kind: &Kind) -> Answer {
         match kind {
             Kind::Submit(submit) => self.submit(submit),
@@ -173,12 +206,21 @@ impl Model {
             worker.to_owned(),
             entry.row.attempt,
         );
+        let after = entry.row.clone();
         entry.history.push(moment);
+        let event = match what {
+            "claimed" => Event::Claimed,
+            "completed" => Event::Completed,
+            "canceled" => Event::Canceled,
+            "timed_out" => Event::TimedOut,
+            _ => Event::Updated,
+        };
+        self.happened(event, before, &after);
     }
 
     /// The same, by its holder.
     fn note_held(&mut self, at: usize, what: &'static str, before: &Row) {
-        let worker = if before.held {
+        let worker = if before.is_held() {
             before.worker.clone()
         } else {
             String::new()
@@ -201,7 +243,10 @@ impl Model {
                     && row.updated >= filter.updated_from_ns)
                 && before(filter.submitted_before_ns, row.submitted)
                 && before(filter.updated_before_ns, row.updated)
-                && holds(filter.is_in_flight.as_ref().map(|one| one.holds), row.held)
+                && holds(
+                    filter.is_in_flight.as_ref().map(|one| one.holds),
+                    row.is_held(),
+                )
                 && holds(
                     filter.is_delayed.as_ref().map(|one| one.holds),
                     !archived && row.not_before > self.clock,
@@ -249,7 +294,7 @@ impl Model {
         let anything = rows.clone().next().is_some();
         let state = filter.current_state.is_empty()
             || rows.clone().any(|row| row.state == filter.current_state);
-        let held = !wants_held || rows.any(|row| row.held);
+        let held = !wants_held || rows.any(|row| row.is_held());
         if !anything || (by_queue && !(state && held)) {
             return Answer::Bulk(matched, changed, None, true);
         }
@@ -272,7 +317,7 @@ impl Model {
                 continue;
             }
             matched += 1;
-            if !self.tasks[at].row.held || bulk.include_in_flight {
+            if !self.tasks[at].row.is_held() || bulk.include_in_flight {
                 changed += u64::from(self.bulk_one(at, bulk.act.as_ref().unwrap()));
             }
         }
@@ -309,12 +354,12 @@ impl Model {
                     }
                     row.state = before.target.clone();
                     row.target = died_in.unwrap_or(format!("{}-working", before.target));
-                } else if before.held {
+                } else if before.is_held() {
                     std::mem::swap(&mut row.state, &mut row.target);
                 } else {
                     return false;
                 }
-                row.held = false;
+                row.held_since = 0;
                 row.spared = row.attempt;
                 row.timeout = 0;
                 if row.not_before > self.clock {
@@ -336,7 +381,9 @@ impl Model {
                 if let Some(timeout) = &change.timeout_s {
                     row.timeout = timeout.value.max(0);
                 }
-                row.held &= row.state == before.state;
+                if row.state != before.state {
+                    row.held_since = 0;
+                }
                 row.updated = self.clock;
                 self.note_held(at, "updated", &before);
             }
@@ -422,10 +469,11 @@ impl Model {
             max_attempts: submit.max_attempts.max(0),
             unique_key: submit.unique_key.clone(),
             metadata: submit.metadata.clone(),
-            held: false,
             spared: 0,
+            held_since: 0,
         };
         self.submitted += 1;
+        self.happened(Event::Submitted, &row, &row);
         self.tasks.push(Entry {
             row: row.clone(),
             history: vec![(
@@ -444,12 +492,14 @@ impl Model {
 
     fn submit_tasks(&mut self, batch: &SubmitTasks) -> Answer {
         let (tasks, submitted) = (self.tasks.clone(), self.submitted);
+        let happened = self.happened.len();
         let mut rows = Vec::new();
         for submit in &batch.tasks {
             match self.submit(submit) {
                 Answer::Task(row) => rows.extend(row),
                 refused => {
                     (self.tasks, self.submitted) = (tasks, submitted);
+                    self.happened.truncate(happened);
                     return refused;
                 }
             }
@@ -514,9 +564,9 @@ impl Model {
         row.state = row.target.clone();
         row.target = claim.current_state.clone();
         row.attempt += 1;
-        row.held = true;
         row.worker = claim.worker.clone();
         row.updated = self.clock;
+        row.held_since = self.clock;
         if row.claim_timeout > 0 {
             row.timeout = row.claim_timeout;
         }
@@ -561,7 +611,9 @@ impl Model {
         };
         let before = self.tasks[at].row.clone();
         let row = &mut self.tasks[at].row;
-        row.held &= row.state == update.new_state;
+        if row.state != update.new_state {
+            row.held_since = 0;
+        }
         row.state = update.new_state.clone();
         row.target = update.auto_target_state.clone();
         row.timeout = update.timeout_s.max(0);
@@ -580,6 +632,7 @@ impl Model {
             Ok(None) => return Answer::Task(None),
             Err(refused) => return refused,
         };
+        let before = self.tasks[at].row.clone();
         let row = &mut self.tasks[at].row;
         row.updated = self.clock;
         if extend.timeout_s > 0 {
@@ -588,27 +641,28 @@ impl Model {
         if extend.timeout_s < 0 {
             row.timeout = 0;
         }
-        Answer::Task(Some(row.clone()))
+        let row = row.clone();
+        self.happened(Event::Updated, &before, &row);
+        Answer::Task(Some(row))
     }
 
     fn archive(&mut self, at: usize, state: &str) -> Row {
-        match state {
+        let what = match state {
+            "completed" => "completed",
+            _ => "canceled",
+        };
+        match what {
             "completed" => self.completed += 1,
             _ => self.canceled += 1,
         }
         let before = self.tasks[at].row.clone();
         let entry = &mut self.tasks[at];
+        entry.row.held_since = 0;
         entry.archived = Some((self.index, self.clock));
         entry.row.state = state.into();
         entry.row.target = state.into();
         entry.row.updated = self.clock;
         entry.row.payload.clear();
-        entry.row.held = false;
-        let what = if state == "completed" {
-            "completed"
-        } else {
-            "canceled"
-        };
         self.note_held(at, what, &before);
         self.tasks[at].row.clone()
     }
@@ -620,6 +674,7 @@ impl Model {
             Err(refused) => return refused,
         };
         let (live, completed) = (self.tasks[at].clone(), self.completed);
+        let happened = self.happened.len();
         let row = self.archive(at, "completed");
         let Some(next) = &complete.next_task else {
             return Answer::Completed(Some(row), None);
@@ -629,6 +684,7 @@ impl Model {
             refused => {
                 self.tasks[at] = live;
                 self.completed = completed;
+                self.happened.truncate(happened);
                 refused
             }
         }
@@ -673,13 +729,14 @@ impl Model {
             let before = self.tasks[*at].row.clone();
             let row = &mut self.tasks[*at].row;
             if time_out.queue.is_empty() || time_out.queue == row.queue {
+                row.held_since = 0;
                 std::mem::swap(&mut row.state, &mut row.target);
                 if row.max_attempts > 0 && row.attempt - row.spared >= row.max_attempts {
                     row.target = std::mem::replace(&mut row.state, "dead".into());
                 }
                 row.timeout = 0;
                 row.updated = self.clock;
-                row.held = false;
+                row.held_since = 0;
                 self.note_held(*at, "timed_out", &before);
                 tasks += 1;
             }
@@ -730,6 +787,11 @@ impl Model {
 }
 
 impl Row {
+    /// Whether a worker holds it.
+    pub fn is_held(&self) -> bool {
+        self.held_since > 0
+    }
+
     /// As clients see a live task.
     fn message(&self) -> v1alpha1::Task {
         let starts = self.updated.max(self.not_before);
@@ -779,8 +841,8 @@ impl From<&record::Task> for Row {
                 .unique_key()
                 .map_or_else(String::new, |key| key.to_string()),
             metadata: task.extras.as_deref().cloned().unwrap_or_default().metadata,
-            held: task.is_in_flight(),
             spared: task.attempt - task.counted_attempts(),
+            held_since: task.claimed_ns,
         }
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::figures::assert_same_figures;
 use super::model::{Answer, Model, Moment, Row};
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
@@ -574,6 +575,7 @@ proptest! {
             assert_same_lists(&store, &model, &filter, limit);
             assert_in_step(&store);
         }
+        assert_same_figures(&store, &model);
 
         let mut replayed = MemoryStore::new();
         for (index, group) in (1..).zip(groups) {

@@ -15,9 +15,11 @@ use std::fmt::Write as _;
 use goldenscript::{ArgumentConsumer, Context, Runner};
 use uuid::Uuid;
 
+use super::figures::{print_lines, print_totals, print_window, print_workers};
 use super::{assert_in_step, bytes_of, looking, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
-use crate::queue::{Outcome, Refusal, Row, apply, query};
+use crate::queue::{Outcome, Refusal, Row, apply, figures, query};
+use crate::store::figures::{Kind as Whose, Resolution, Window};
 use crate::store::record::{Deadline, Position, Task};
 use crate::store::{MemoryStore, View};
 
@@ -56,6 +58,10 @@ scripts!(
     entries,
     expire,
     extend,
+    figures_events,
+    figures_oldest,
+    figures_windows,
+    figures_workers,
     history,
     list,
     max_attempts,
@@ -249,9 +255,52 @@ impl Script {
                     totals.canceled, totals.timed_out
                 )?;
             }
+            "lines" => {
+                let window = self.window(args)?;
+                let limit = args.take_key("limit").map_or(Ok(1000), str::parse)?;
+                let after = args
+                    .take_key("after")
+                    .and_then(|after| after.split_once('/'));
+                let queue = args.take_key("queue");
+                let lines = figures::lines(&self.store, window, queue, after, limit)?;
+                print_lines(&mut output, &lines)?;
+                print_window(&mut output, &self.store, window, Whose::Line)?;
+            }
+            "workers" => {
+                let window = self.window(args)?;
+                let limit = args.take_key("limit").map_or(Ok(1000), str::parse)?;
+                let queue = args.take_key("queue");
+                let workers = figures::workers(&self.store, window, queue, None, limit);
+                print_workers(&mut output, &workers)?;
+                print_window(&mut output, &self.store, window, Whose::Worker)?;
+            }
+            "totals" => {
+                let window = self.window(args)?;
+                let (queue, state) = (args.take_key("queue"), args.take_key("state"));
+                for (slot, totals) in figures::history(&self.store, window, queue, state) {
+                    let at = print_time(slot.begin_ns());
+                    writeln!(output, "{at}: {}", print_totals(&totals))?;
+                }
+            }
             _ => return Ok(None),
         }
         Ok(Some(output))
+    }
+
+    /// From `since` (0) to `until` (now), in the finest slots that are kept or in `step`s.
+    fn window(&self, args: &mut ArgumentConsumer) -> Result<Window> {
+        let now_ns = self.now_ns.max(self.store.header().clock_ns);
+        let since_ns = args.take_key("since").map_or(Ok(0), read_time)?;
+        let until_ns = args.take_key("until").map_or(Ok(now_ns), read_time)?;
+        let resolution = match args.take_key("step") {
+            None => None,
+            Some("minute") => Some(Resolution::Minute),
+            Some("hour") => Some(Resolution::Hour),
+            Some("day") => Some(Resolution::Day),
+            Some(step) => return Err(format!("no such step: {step}").into()),
+        };
+        let figures = self.store.figures();
+        Ok(figures.window(since_ns, until_ns, now_ns, resolution))
     }
 
     fn read(&self, name: &str, args: &mut ArgumentConsumer) -> Result<Kind> {

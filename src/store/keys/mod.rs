@@ -13,6 +13,7 @@ mod counts;
 mod deadlines;
 mod delayed;
 mod documents;
+mod figures;
 mod header;
 mod history;
 pub mod ready;
@@ -23,6 +24,7 @@ pub use answers::{Answers, Expiries};
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
 pub use documents::DocumentRows;
+pub use figures::FigureRows;
 pub use header::{Head, StoredHeader};
 pub use tasks::{Archive, Live};
 pub use unique::Unique;
@@ -54,11 +56,13 @@ pub enum Tree {
     Expiries,
     /// Documents by kind and name.
     Documents,
+    /// Figures by slot and subject.
+    Figures,
 }
 
 impl Tree {
     /// All trees, by their number.
-    pub const ALL: [Tree; 12] = [
+    pub const ALL: [Tree; 13] = [
         Tree::Live,
         Tree::Ready,
         Tree::Deadlines,
@@ -71,6 +75,7 @@ impl Tree {
         Tree::Answers,
         Tree::Expiries,
         Tree::Documents,
+        Tree::Figures,
     ];
 
     /// The name on disk.
@@ -88,6 +93,7 @@ impl Tree {
             Tree::Answers => "answers",
             Tree::Expiries => "expiries",
             Tree::Documents => "documents",
+            Tree::Figures => "figures",
         }
     }
 
