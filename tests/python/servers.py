@@ -88,7 +88,7 @@ class Cluster:
             self.ports, self.peer_ports, self.http_ports = ports[:3], ports[3:6], ports[6:]
             for node in range(3):
                 self.start(node)
-            if self._wait_ready():
+            if self.wait_ready(*range(3)):
                 return
             self.stop()
             if not any("can't listen" in self.stderr(node) for node in range(3)):
@@ -146,8 +146,9 @@ class Cluster:
         self.processes = {}
         return codes
 
-    def _wait_ready(self):
-        return all(is_ready(self.processes[node], self.http_ports[node]) for node in range(3))
+    def wait_ready(self, *nodes):
+        """Waits until these nodes serve; False where one does not."""
+        return all([is_ready(self.processes[node], self.http_ports[node]) for node in nodes])
 
 
 @pytest.fixture

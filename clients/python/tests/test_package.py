@@ -58,9 +58,11 @@ def test_a_wheel_can_be_built(tmp_path):
 
 
 def test_types_and_style(tmp_path):
-    module("mypy", "--strict", "--cache-dir", str(tmp_path / "mypy"), "corndogs_client", "generate.py")
-    module("ruff", "check", "--no-cache", ".")
-    module("ruff", "format", "--no-cache", "--check", ".")
+    example = str(PYTHON_CLIENT.parents[1] / "examples" / "pipeline" / "pipeline.py")
+    module("mypy", "--strict", "--cache-dir", str(tmp_path / "mypy"), "corndogs_client", "generate.py", example)
+    configured = ["--no-cache", "--config", "pyproject.toml"]
+    module("ruff", "check", *configured, ".", example)
+    module("ruff", "format", *configured, "--check", ".", example)
 
 
 def test_the_readmes_code_is_typed(tmp_path):
