@@ -6,8 +6,10 @@ import uuid
 from datetime import datetime, timedelta, timezone
 from itertools import combinations
 
+import grpc
 import pydantic
 import pytest
+import trustme
 from driving import address, drive
 from servers import free_ports
 
@@ -249,6 +251,26 @@ def test_nodes_that_do_not_answer_are_left_out(server):
             assert (await client.submit(Submit("q", number))).decode() == number
 
     drive([*dead, address(server)], script)
+
+
+def test_tls(start, tmp_path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    server = start("--tls-cert", str(tmp_path / "tls.crt"), "--tls-key", str(tmp_path / "tls.key"))
+
+    async def script(client):
+        assert (await client.submit(Submit("q", 1))).decode() == 1
+
+    async def refused(client):
+        with pytest.raises(Unavailable):
+            await client.submit(Submit("q", 1))
+
+    credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+    drive(address(server), script, credentials=credentials)
+    strange = grpc.ssl_channel_credentials(trustme.CA().cert_pem.bytes())
+    drive(address(server), refused, credentials=strange, retry_for=0.3 * SECOND)
 
 
 def test_without_any_node_it_gives_up():
