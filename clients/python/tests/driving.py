@@ -2,11 +2,16 @@
 
 import asyncio
 import time
+import uuid
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from servers import PATIENCE
 
-from corndogs_client import Client
+from corndogs_client import Claim, Client
+
+SECOND = timedelta(seconds=1)
+UNKNOWN = uuid.UUID("0192f5e0-1234-7abc-8def-0123456789ab")
 
 
 def address(server):
@@ -56,3 +61,12 @@ async def archived(client, task):
     """Whether the task is completed."""
     found = await client.get(task.uuid)
     return found is not None and found.current_state == "completed"
+
+
+async def take_away(client, task):
+    """Another worker gets a task that is held, as after a long pause of its holder."""
+    while True:
+        held = await client.get(task.uuid)
+        await client.clean_up_timed_out(task.queue, at=held.expires_at + SECOND)
+        if (taken := await client.claim(Claim(task.queue, lease=600 * SECOND))) is not None:
+            return taken

@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-import uuid
 from datetime import datetime, timedelta, timezone
 from itertools import combinations
 
@@ -10,7 +9,7 @@ import grpc
 import pydantic
 import pytest
 import trustme
-from driving import address, drive
+from driving import SECOND, UNKNOWN, address, drive
 from servers import free_ports
 
 from corndogs_client import (
@@ -28,9 +27,6 @@ from corndogs_client import (
     Submit,
     Unavailable,
 )
-
-SECOND = timedelta(seconds=1)
-UNKNOWN = uuid.UUID("0192f5e0-1234-7abc-8def-0123456789ab")
 
 
 @dataclasses.dataclass

@@ -1,14 +1,13 @@
 """A cluster whose leader is killed while workers work."""
 
 import asyncio
-import os
-import signal
 from collections import Counter
 from datetime import timedelta
 
-from driving import drive, running, until
+from driving import UNKNOWN, address, drive, running, states, take_away, until
+from proxy import proxy
 
-from corndogs_client import Client, Next, Submit, Worker
+from corndogs_client import Claim, Client, Next, Submit, Worker
 
 TASKS = 400
 WORKERS = 8
@@ -60,19 +59,83 @@ async def done_count(client):
     return (await client.queue_counts("done")).count == TASKS
 
 
-def test_a_node_that_is_stuck_is_left(cluster):
-    """A node that takes connections and answers nothing is passed over after the time for a try."""
+def test_a_node_that_is_stuck_is_left(server):
+    """A node that took the call and says nothing is passed over after the time for a try."""
 
     async def script(client):
-        leader = await asyncio.to_thread(cluster.leader)
-        stuck = cluster.processes[(leader + 1) % 3]
-        os.kill(stuck.pid, signal.SIGSTOP)
-        try:
-            async with Client(cluster.addresses, try_timeout=timedelta(seconds=0.5)) as impatient:
-                uuids = {(await impatient.submit(Submit("q", number))).uuid for number in range(10)}
-        finally:
-            os.kill(stuck.pid, signal.SIGCONT)
-        assert len(uuids) == 10
-        assert (await client.queue_counts("q")).count == 10
+        async with proxy(server.port) as one, proxy(server.port) as other:
+            # Less than the server takes to find that its connection is dead.
+            times = {"try_timeout": timedelta(seconds=0.5), "retry_for": timedelta(seconds=20)}
+            async with Client([one.address, other.address], **times) as impatient:
+                first = await impatient.submit(Submit("q", 1))
+                [used] = [between for between in (one, other) if between.is_used]
+                used.deaf = True
+                second = await impatient.submit(Submit("q", 2))
+                assert one.is_used
+                assert other.is_used
+            assert first.uuid != second.uuid
+            assert (await client.queue_counts("q")).count == 2
 
-    drive(cluster.addresses, script)
+    drive(address(server), script)
+
+
+def test_a_call_whose_answer_is_lost_is_done_once(server):
+    """The server does it, the connection breaks before the answer, and the retry is told what was done."""
+
+    async def script(client):
+        async with proxy(server.port) as between, Client(between.address) as unlucky:
+
+            async def losing_its_answer(call, effect):
+                """What a call answers in the end, though its first answer is lost after its effect is there."""
+                assert await unlucky.get(UNKNOWN) is None
+                between.deaf = True
+                calling = asyncio.ensure_future(call)
+                await until(effect, "the effect")
+                assert not calling.done()
+                between.cut()
+                return await calling
+
+            async def q_has(wanted):
+                return await states(client, "q") == wanted
+
+            sent = await losing_its_answer(unlucky.submit(Submit("q", 1)), lambda: q_has({"submitted": 1}))
+            await client.submit(Submit("q", 2))
+            claim = unlucky.claim(Claim("q", lease=timedelta(minutes=10)))
+            held = await losing_its_answer(claim, lambda: q_has({"submitted": 1, "submitted-working": 1}))
+            assert (held.uuid, held.attempt) == (sent.uuid, 1)
+            complete = unlucky.complete(held, next_task=Submit("q", 3))
+            done = await losing_its_answer(complete, lambda: q_has({"submitted": 2}))
+            assert done.task.uuid == held.uuid
+            assert await client.get(done.next_task.uuid) == done.next_task
+            assert await q_has({"submitted": 2})
+
+    drive(address(server), script)
+
+
+def test_a_claim_that_is_answered_too_late_is_not_worked_on(server):
+    """The answer to a retry may be as old as its lease."""
+
+    async def script(client):
+        handled = []
+
+        async def handler(job):
+            handled.append(job.payload)
+
+        async with proxy(server.port) as between, Client(between.address) as unlucky:
+            async with running(Worker(unlucky, "q", handler, concurrency=1)):
+                await until(lambda: between.is_used, "the worker")
+                between.deaf = True
+                task = await client.submit(Submit("q", "late"))
+                await until(lambda: is_held(client, task), "the claim")
+                taken = await take_away(client, task)
+                between.cut()
+                await client.submit(Submit("q", "next"))
+                await until(lambda: handled, "the next task")
+        assert handled == ["next"]
+        assert await client.complete(taken) is not None
+
+    drive(address(server), script)
+
+
+async def is_held(client, task):
+    return (await client.get(task.uuid)).attempt == 1

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from driving import address, archived, drive, running, states, until
+from driving import SECOND, address, archived, drive, running, states, take_away, until
 from servers import PATIENCE, Server
 
 from corndogs_client import (
@@ -31,7 +31,6 @@ from corndogs_client import (
 )
 
 HERE = Path(__file__).resolve().parent
-SECOND = timedelta(seconds=1)
 
 
 def at_once(attempt):
@@ -160,15 +159,6 @@ def test_a_lost_lease_cancels_the_handler_and_drops_its_result(server):
         assert not await client.counts()
 
     drive(address(server), script)
-
-
-async def take_away(client, task):
-    """Another worker gets a task that is held, as after a long pause of its holder."""
-    while True:
-        held = await client.get(task.uuid)
-        await client.clean_up_timed_out(task.queue, at=held.expires_at + SECOND)
-        if (taken := await client.claim(Claim(task.queue, lease=600 * SECOND))) is not None:
-            return taken
 
 
 def test_a_task_that_was_canceled_cancels_the_handler(server):
