@@ -33,7 +33,7 @@ python_packages() {
 
 python_tests() {
     CORNDOGS_BIN="$target/debug/corndogs" PYTHONDONTWRITEBYTECODE=1 \
-        "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/python
+        "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/python clients/python/tests
 }
 
 # A binary that was named for another purpose is not what this tree's tests are about.

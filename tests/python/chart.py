@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from conftest import ROOT
+from servers import ROOT
 
 CHART = ROOT / "statefulset" / "chart"
 RELEASE, NAMESPACE = "corndogs", "corndogs"

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from chart import NAMESPACE, container, environment_of, members_of, stateful_set
-from conftest import BINARY, PATIENCE, ROOT
+from servers import BINARY, PATIENCE, ROOT
 
 CLONE_NEWNET = 0x40000000
 # One that is given to no machine on the way: benchmarks between hosts of one's own.

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from chart import CHART, container, documents, environment_of, helm, helm_program, members_of, render, stateful_set
-from conftest import BINARY, ROOT, environment
+from servers import BINARY, ROOT, environment
 
 STATEFULSET = ROOT / "statefulset"
 OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import BINARY, environment, free_ports
+from servers import BINARY, environment, free_ports
 
 DONE, FAILED, USAGE = 0, 1, 2
 UNKNOWN = "0192f5e0-1234-7abc-8def-0123456789ab"

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, PATIENCE, ROOT, environment
+from servers import BINARY, PATIENCE, ROOT, environment
 
 SCRIPT = ROOT / "cluster" / "run.sh"
 FIRST_PORTS = (5080, 5090, 8080)

@@ -10,7 +10,7 @@ import pods
 import pytest
 import trustme
 from chart import documents
-from conftest import BINARY, environment
+from servers import BINARY, environment
 
 QUEUE = "work"
 reason = pods.why_not()
