@@ -1,10 +1,11 @@
 //! The example pipeline, a process for each stage, while workers and nodes are killed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use common::{Cluster, PATIENCE, Process, Random, built, files, until};
@@ -22,28 +23,19 @@ fn pipeline(cluster: &Cluster, results: &Path, role: &str) -> Command {
         .arg("--addresses")
         .arg(cluster.addresses().join(","));
     command.arg("--results").arg(results);
-    command.args([
-        "--jobs",
-        &JOBS.to_string(),
-        "--lease-s",
-        "2",
-        "--concurrency",
-        "4",
-    ]);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.arg("--jobs").arg(JOBS.to_string());
+    // Slow enough that work is under way whenever something is killed.
+    command.args(["--concurrency", "4", "--work-ms", "150"]);
+    command.args(["--lease-s", "2"]);
     command
 }
 
 /// The uuids of the jobs, as the submitter printed them.
 async fn submit(cluster: &Cluster, results: &Path) -> BTreeSet<String> {
     let mut command = pipeline(cluster, results, "submit");
-    command.stdout(Stdio::piped()).stderr(Stdio::inherit());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     let output = output.await.unwrap();
-    assert!(output.status.success(), "{:?}", output.status);
+    assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(str::to_owned).collect()
 }
@@ -90,7 +82,10 @@ async fn each_job_comes_out_once_whatever_is_killed() {
     let mut cluster = Cluster::start(3).await;
     let directory = tempfile::tempdir().unwrap();
     let results = directory.path();
-    let mut workers = STAGES.map(|stage| Process::new(pipeline(&cluster, results, stage)));
+    let mut workers = STAGES.map(|stage| {
+        let log = results.join(stage).with_extension("log");
+        Process::new(pipeline(&cluster, results, stage), log)
+    });
     workers.iter_mut().for_each(Process::start);
     let submitted = submit(&cluster, results).await;
     assert_eq!(submitted.len(), JOBS);

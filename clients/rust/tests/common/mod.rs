@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// One cluster at a time: the machine may be small.
 static TURN: Mutex<()> = Mutex::const_new(());
-/// How much of each node's stderr is shown when a test fails.
+/// How much of each process's stderr is shown when a test fails.
 const SHOWN_LINES: usize = 60;
 
 /// A program of the build that this test belongs to.
@@ -52,16 +52,24 @@ fn free_port() -> SocketAddr {
     }
 }
 
-/// A process that is killed when it is dropped.
+/// A process that is killed when it is dropped. Its stderr is shown when the test fails.
 pub struct Process {
     command: Command,
+    log: PathBuf,
     child: Option<Child>,
 }
 
 impl Process {
-    pub fn new(command: Command) -> Self {
+    /// A command that writes its stderr to a file.
+    pub fn new(mut command: Command, log: PathBuf) -> Self {
+        let stderr = File::create(&log).unwrap();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr);
         Self {
             command,
+            log,
             child: None,
         }
     }
@@ -88,6 +96,12 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            let text = fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("--- {}:\n{}", self.log.display(), shown.join("\n"));
+        }
     }
 }
 
@@ -95,8 +109,9 @@ impl Drop for Process {
 pub struct Node {
     pub grpc: SocketAddr,
     pub http: SocketAddr,
-    home: TempDir,
+    // Dropped before its directory.
     pub process: Process,
+    _home: TempDir,
 }
 
 impl Node {
@@ -111,16 +126,12 @@ impl Node {
         command.args(["--listen", &addresses[0], "--http-listen", &addresses[1]]);
         command.args(["--peer-listen", &addresses[2]]);
         command.arg("--data-dir").arg(home.path().join("data"));
-        let log = File::create(home.path().join("stderr")).unwrap();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
+        let process = Process::new(command, home.path().join("stderr"));
         Self {
             grpc,
             http,
-            home,
-            process: Process::new(command),
+            process,
+            _home: home,
         }
     }
 
@@ -146,22 +157,12 @@ impl Node {
             .find(|line| line.starts_with(&format!("{name} ")))?;
         line.rsplit_once(' ')?.1.parse().ok()
     }
-
-    fn show(&self) {
-        let text = fs::read_to_string(self.home.path().join("stderr")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        eprintln!(
-            "--- stderr of the node at {}:\n{}",
-            self.grpc,
-            shown.join("\n")
-        );
-    }
 }
 
 /// A cluster. All its processes are killed when it is dropped.
 pub struct Cluster {
     pub nodes: Vec<Node>,
+    /// Given back after the nodes are dropped.
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -234,17 +235,6 @@ impl Cluster {
         let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
         let leader = status["leader"].as_u64()?;
         usize::try_from(leader).ok()?.checked_sub(1)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for node in &mut self.nodes {
-            node.process.kill();
-            if std::thread::panicking() {
-                node.show();
-            }
-        }
     }
 }
 
