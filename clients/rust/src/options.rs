@@ -131,9 +131,12 @@ impl Options {
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true);
         #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            let tls = endpoint.tls_config(tls.clone());
-            return tls.map_err(|error| unusable(&error));
+        if endpoint.uri().scheme_str() == Some("https") {
+            let Some(tls) = &self.tls else {
+                return Err(unusable(&"it needs `Options::tls`"));
+            };
+            let endpoint = endpoint.tls_config(tls.clone());
+            return endpoint.map_err(|error| unusable(&error));
         }
         Ok(endpoint)
     }
@@ -162,10 +165,9 @@ mod tests {
         assert!(fault(short).unwrap().contains("call_timeout"));
     }
 
-    #[cfg(not(feature = "tls"))]
     #[tokio::test]
     async fn tls_is_not_dropped_silently() {
         let error = Options::new(["https://a:1"]).build().err().unwrap();
-        assert!(error.to_string().contains("feature"), "{error}");
+        assert!(error.to_string().contains("tls"), "{error}");
     }
 }
