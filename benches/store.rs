@@ -100,6 +100,8 @@ fn submit(state: &mut corndogs::store::State) {
         not_before_ns: 0,
         max_attempts: 0,
         is_delayed: false,
+        claimed_ns: 0,
+        history: Default::default(),
         extras: None,
     };
     state.record(Change::Submit(Arc::new(task))).unwrap();

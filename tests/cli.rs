@@ -237,12 +237,91 @@ fn fields_arrive() {
 
 #[test]
 fn nothing_in_json_is_null() {
-    for (line, code) in [
-        ("next-task --format json -q none", 0),
-        ("get-task --format json --uuid none", 1),
+    let ran = run("next-task --format json -q none");
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "{\"task\":null}\n"));
+    let ran = run("get-task --format json --uuid none");
+    let none = json!({
+        "task": null, "is_archived": false, "is_delayed": false, "is_in_flight": false,
+    });
+    let shown: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, shown), (1, none));
+}
+
+#[test]
+fn where_a_task_stands_is_shown() {
+    let ran = run("get-task --uuid archived");
+    assert!(
+        ran.stdout.ends_with("\nis_archived: true\n"),
+        "{}",
+        ran.stdout
+    );
+    let ran = run("get-task-history --uuid u");
+    let history = "\
+time                  kind       from  to         attempt  worker
+1970-01-01T00:00:00Z  submitted        a          0        u
+1970-01-01T00:00:01Z  claimed    a     a-working  1        u
+";
+    assert_eq!(ran.stdout, history);
+    assert_eq!(run("get-task-history --uuid none").code, 1);
+}
+
+#[test]
+fn lists_are_shown_page_by_page() {
+    let flags = "-q q --current-state s --worker w --metadata k=v --in-flight --delayed=false";
+    let ran = run(&format!("list-tasks {flags} --page-size 5 --format json"));
+    let page = ran.json();
+    let (listed, task) = (&page["tasks"][0], &page["tasks"][0]["task"]);
+    assert_eq!(page["next_page_token"], "second");
+    assert_eq!(
+        (&task["worker"], &task["metadata"]["k"]),
+        (&json!("w"), &json!("v"))
+    );
+    assert_eq!(
+        (&task["queue"], &task["priority"]),
+        (&json!("q"), &json!(5))
+    );
+    assert_eq!(listed["is_in_flight"], true);
+    assert_eq!(
+        (&listed["is_delayed"], &listed["is_archived"]),
+        (&json!(false), &json!(false))
+    );
+    let ran = run("list-tasks --archived --all --format json");
+    let lines: Vec<Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let uuids: Vec<&Value> = lines.iter().map(|line| &line["task"]["uuid"]).collect();
+    assert_eq!(uuids, ["", "second"]);
+    assert!(lines.iter().all(|line| line["is_archived"] == true));
+    let ran = run("list-tasks --in-flight");
+    assert!(ran.stdout.contains("in flight") && ran.stderr.contains("--page-token second"));
+    let ran = run("dead list --format json");
+    assert_eq!(ran.stdout.matches("\"current_state\":\"dead\"").count(), 2);
+}
+
+#[test]
+fn acts_on_many_tell_what_they_did() {
+    for command in [
+        "cancel-tasks",
+        "requeue-tasks",
+        "update-tasks --priority -1",
     ] {
-        let ran = run(line);
-        assert_eq!((ran.code, ran.stdout.as_str()), (code, "{\"task\":null}\n"));
+        let ran = run(&format!(
+            "{command} -q q --current-state s --max-tasks 3 --format json"
+        ));
+        let figures = json!({"matched": 7, "changed": 3, "next_page_token": "s"});
+        assert_eq!(ran.json(), figures, "{command}");
+        assert_eq!(run(&format!("{command} -q none")).code, 0);
+        let ran = run(command);
+        assert_eq!(ran.code, 2, "{command}");
+        assert!(ran.stderr.contains("--everything"), "{}", ran.stderr);
+        assert_eq!(run(&format!("{command} --everything")).code, 0);
+    }
+    for command in ["dead requeue", "dead purge"] {
+        let ran = run(&format!("{command} --include-in-flight"));
+        assert_eq!(ran.stdout, "matched: 7\nchanged: 7\n");
+        assert!(ran.stderr.contains("--page-token dead"), "{}", ran.stderr);
     }
 }
 
@@ -322,14 +401,14 @@ fn counts_in_json() {
 
 #[test]
 fn an_answer_may_be_long_and_its_reader_short() {
-    let ran = run("get-task --uuid u -q big");
+    let ran = run("get-task --uuid big");
     assert!(
         ran.code == 0 && ran.stdout.len() > 20 << 20,
         "{} {}",
         ran.code,
         ran.stderr
     );
-    let mut child = command(&["get-task", "--uuid", "u", "-q", "big"])
+    let mut child = command(&["get-task", "--uuid", "big"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

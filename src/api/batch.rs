@@ -145,12 +145,19 @@ mod tests {
             not_before_ns: 0,
             max_attempts: 0,
             is_delayed: false,
+            claimed_ns: 0,
+            history: Default::default(),
             extras: None,
         };
         assert_size(bare.clone());
         for len in [1, 127, 128, 255, 20_000] {
             let name = "n".repeat(len.min(255));
             let number = len as i64;
+            let extras = Extras {
+                unique_key: name.as_str().into(),
+                metadata: metadata(&name),
+                ..Extras::default()
+            };
             assert_size(Task {
                 uuid: Uuid::max(),
                 seq: u64::MAX,
@@ -169,7 +176,9 @@ mod tests {
                 not_before_ns: number,
                 max_attempts: number,
                 is_delayed: false,
-                extras: Extras::shared(&name, metadata(&name)),
+                claimed_ns: 0,
+                history: Default::default(),
+                extras: extras.shared(),
             });
         }
         // A sum that overflows is no time to expire at.

@@ -1,10 +1,13 @@
 //! The public gRPC services: translate, validate, ask the node, answer.
 
 pub mod batch;
+pub mod bulk;
 pub mod call;
 pub mod cluster;
 pub mod convert;
 pub mod idempotency;
+pub mod looking;
+pub mod page;
 pub mod service;
 pub mod status;
 pub mod validate;

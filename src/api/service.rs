@@ -13,9 +13,9 @@ use super::call::{self, Call};
 use super::convert::{self, Translator};
 use super::status::unexpected;
 use super::validate::Checked;
-use super::{batch, idempotency, validate};
+use super::{batch, bulk, idempotency, looking, validate};
 use crate::node::Node;
-use crate::proto::durable::{RequestKey, command::Kind};
+use crate::proto::durable::{CancelAll, RequestKey, bulk::Act, command::Kind};
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
 use crate::proto::v1alpha1::*;
 use crate::queue::{Outcome, Row, query};
@@ -47,6 +47,12 @@ struct Calls {
     submit_tasks: Call,
     get_next_tasks: Call,
     complete_tasks: Call,
+    get_task: Call,
+    get_task_history: Call,
+    list_tasks: Call,
+    cancel_tasks: Call,
+    requeue_tasks: Call,
+    update_tasks: Call,
 }
 
 impl Service {
@@ -68,6 +74,12 @@ impl Service {
             submit_tasks: Call::new("SubmitTasks"),
             get_next_tasks: Call::new("GetNextTasks"),
             complete_tasks: Call::new("CompleteTasks"),
+            get_task: Call::new("GetTask"),
+            get_task_history: Call::new("GetTaskHistory"),
+            list_tasks: Call::new("ListTasks"),
+            cancel_tasks: Call::new("CancelTasks"),
+            requeue_tasks: Call::new("RequeueTasks"),
+            update_tasks: Call::new("UpdateTasks"),
         };
         Self {
             node,
@@ -116,7 +128,7 @@ fn count(tasks: u64) -> i64 {
 fn state_counts(counts: &QueueCounts) -> BTreeMap<String, i64> {
     let states = counts.states.iter();
     states
-        .map(|(state, tasks)| (state.to_string(), count(*tasks)))
+        .map(|(state, line)| (state.to_string(), count(line.live)))
         .collect()
 }
 
@@ -394,5 +406,89 @@ impl CorndogsService for Service {
             Ok(CompleteTasksResponse { results })
         };
         self.calls.complete_tasks.run(&metadata, work).await
+    }
+
+    async fn get_task(
+        &self,
+        request: Request<GetTaskRequest>,
+    ) -> Result<Response<GetTaskResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = looking::task(&self.node, request);
+        self.calls.get_task.run(&metadata, work).await
+    }
+
+    async fn get_task_history(
+        &self,
+        request: Request<GetTaskHistoryRequest>,
+    ) -> Result<Response<GetTaskHistoryResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = looking::history(&self.node, request);
+        self.calls.get_task_history.run(&metadata, work).await
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<ListTasksRequest>,
+    ) -> Result<Response<ListTasksResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = looking::list(&self.node, request);
+        self.calls.list_tasks.run(&metadata, work).await
+    }
+
+    async fn cancel_tasks(
+        &self,
+        request: Request<CancelTasksRequest>,
+    ) -> Result<Response<CancelTasksResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = &self.calls.cancel_tasks;
+        let work = async {
+            let key = self.key(call, &metadata, &request)?;
+            let act = Act::Cancel(CancelAll {});
+            let done = bulk::run(&self.node, call.method(), request.target, act, key).await?;
+            Ok(CancelTasksResponse {
+                matched: done.matched,
+                changed: done.changed,
+                next_page_token: done.next_page_token,
+            })
+        };
+        call.run(&metadata, work).await
+    }
+
+    async fn requeue_tasks(
+        &self,
+        request: Request<RequeueTasksRequest>,
+    ) -> Result<Response<RequeueTasksResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = &self.calls.requeue_tasks;
+        let work = async {
+            let key = self.key(call, &metadata, &request)?;
+            let act = bulk::requeue(&request)?;
+            let done = bulk::run(&self.node, call.method(), request.target, act, key).await?;
+            Ok(RequeueTasksResponse {
+                matched: done.matched,
+                changed: done.changed,
+                next_page_token: done.next_page_token,
+            })
+        };
+        call.run(&metadata, work).await
+    }
+
+    async fn update_tasks(
+        &self,
+        request: Request<UpdateTasksRequest>,
+    ) -> Result<Response<UpdateTasksResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = &self.calls.update_tasks;
+        let work = async {
+            let key = self.key(call, &metadata, &request)?;
+            let act = bulk::update(&request)?;
+            let done = bulk::run(&self.node, call.method(), request.target, act, key).await?;
+            Ok(UpdateTasksResponse {
+                matched: done.matched,
+                changed: done.changed,
+                next_page_token: done.next_page_token,
+            })
+        };
+        call.run(&metadata, work).await
     }
 }

@@ -98,15 +98,7 @@ pub struct Submit {
 impl Submit {
     /// The request that the flags make.
     pub fn request(self) -> Result<SubmitTaskRequest, Failure> {
-        let mut metadata = BTreeMap::new();
-        for (key, value) in self.metadata {
-            if metadata.contains_key(&key) {
-                return Err(Failure::Usage(format!(
-                    "--metadata: two values for {key:?}"
-                )));
-            }
-            metadata.insert(key, value);
-        }
+        let metadata = metadata(self.metadata)?;
         Ok(SubmitTaskRequest {
             queue: self.queue,
             current_state: self.current_state,
@@ -215,7 +207,22 @@ pub fn from_json<M: DeserializeOwned>(text: &str) -> Result<M, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-fn entry(text: &str) -> Result<(String, String), String> {
+/// Pairs of `--metadata`, each key once.
+pub fn metadata(pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
+    let mut metadata = BTreeMap::new();
+    for (key, value) in pairs {
+        if metadata.contains_key(&key) {
+            return Err(Failure::Usage(format!(
+                "--metadata: two values for {key:?}"
+            )));
+        }
+        metadata.insert(key, value);
+    }
+    Ok(metadata)
+}
+
+/// A pair of `--metadata`.
+pub fn entry(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

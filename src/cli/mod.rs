@@ -5,12 +5,16 @@ mod answer;
 mod backup;
 mod batch;
 mod bench;
+mod bulk;
 mod client;
 mod cluster;
 mod counts;
+mod dead;
 mod fields;
+mod filter;
 mod finish;
 mod human;
+mod looking;
 mod restore;
 mod run;
 mod tasks;
@@ -58,6 +62,13 @@ enum Command {
     SubmitTasks(batch::SubmitTasks),
     NextTasks(Box<batch::NextTasks>),
     CompleteTasks(batch::CompleteTasks),
+    GetTaskHistory(looking::GetTaskHistory),
+    ListTasks(Box<looking::ListTasks>),
+    CancelTasks(Box<bulk::CancelTasks>),
+    RequeueTasks(Box<bulk::RequeueTasks>),
+    UpdateTasks(Box<bulk::UpdateTasks>),
+    #[command(subcommand)]
+    Dead(dead::Dead),
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
@@ -112,6 +123,12 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::SubmitTasks(command) => command.run().await,
             Command::NextTasks(command) => command.run().await,
             Command::CompleteTasks(command) => command.run().await,
+            Command::GetTaskHistory(command) => command.run().await,
+            Command::ListTasks(command) => command.run().await,
+            Command::CancelTasks(command) => command.run().await,
+            Command::RequeueTasks(command) => command.run().await,
+            Command::UpdateTasks(command) => command.run().await,
+            Command::Dead(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {

@@ -9,7 +9,7 @@ use super::client::{ChangingClient, Client, Service};
 use super::fields::{Claim, Payload, Submit};
 use super::human;
 use crate::config::value::seconds;
-use crate::proto::v1alpha1::{GetTaskStateByIdRequest, Task, UpdateTaskRequest};
+use crate::proto::v1alpha1::{GetTaskRequest, GetTaskResponse, Task, UpdateTaskRequest};
 
 /// What is said when a call found no task to act on.
 pub const NO_MATCH: &str = "no live task has that uuid, queue and state";
@@ -47,6 +47,7 @@ pub struct GetTask {
     uuid: String,
     /// Not looked at; the uuid is enough.
     #[arg(short, long, default_value_t, hide_default_value = true)]
+    #[allow(dead_code)]
     queue: String,
     #[command(flatten)]
     client: Client,
@@ -54,20 +55,28 @@ pub struct GetTask {
 
 impl GetTask {
     pub async fn run(self) -> Result<Answer, Failure> {
-        let request = GetTaskStateByIdRequest {
-            uuid: self.uuid,
-            queue: self.queue,
-        };
-        let rpc =
-            async |service: &mut Service, request| service.get_task_state_by_id(request).await;
+        let request = GetTaskRequest { uuid: self.uuid };
+        let rpc = async |service: &mut Service, request| service.get_task(request).await;
         let response = self.client.read(request, rpc).await?;
-        let answer = Answer::new(self.client.format, &response, |r| show(r.task.as_ref()))?;
+        let answer = Answer::new(self.client.format, &response, show_whole)?;
         Ok(if response.task.is_some() {
             answer
         } else {
             answer.unmatched("no task has that uuid")
         })
     }
+}
+
+/// A task for people, and where it stands.
+fn show_whole(response: &GetTaskResponse) -> String {
+    let stands = [
+        (response.is_archived, "is_archived"),
+        (response.is_delayed, "is_delayed"),
+        (response.is_in_flight, "is_in_flight"),
+    ];
+    let stands = stands.iter().filter(|(holds, _)| *holds);
+    let stands: Vec<_> = stands.map(|(_, word)| (*word, "true".to_owned())).collect();
+    show(response.task.as_ref()) + &human::lines(&stands)
 }
 
 /// Claims the best task there is.

@@ -45,7 +45,7 @@ pub async fn data(node: &Node) -> Result<Value, NodeError> {
 fn states(counts: &crate::store::counts::QueueCounts) -> Value {
     let states = counts.states.iter();
     states
-        .map(|(state, tasks)| (state.to_string(), Value::from(*tasks)))
+        .map(|(state, count)| (state.to_string(), Value::from(count.live)))
         .collect::<serde_json::Map<_, _>>()
         .into()
 }

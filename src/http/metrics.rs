@@ -220,7 +220,8 @@ fn replicated(text: &mut String, totals: Totals, counts: &Counts) {
         "# HELP {name} Live tasks by queue and state\n# TYPE {name} gauge"
     );
     for (queue, counts) in counts.queues() {
-        for (state, tasks) in &counts.states {
+        for (state, count) in &counts.states {
+            let tasks = count.live;
             let (queue, state) = (escape(queue), escape(state));
             let _ = writeln!(
                 text,
@@ -241,11 +242,16 @@ fn escape(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::counts::LineCount;
 
     #[test]
     fn the_five_of_the_contract() {
         let mut counts = Counts::default();
-        counts.add(&"a\"b\\".into(), &"submitted".into(), 3);
+        let three = LineCount {
+            live: 3,
+            ..LineCount::default()
+        };
+        counts.add(&"a\"b\\".into(), &"submitted".into(), three);
         let totals = Totals {
             submitted: 4,
             completed: 1,

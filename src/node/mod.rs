@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+mod bulk;
 mod disk;
 mod forwarder;
 pub mod health;
+pub mod list;
 mod maintenance;
 mod members;
 mod orderer;

@@ -29,6 +29,8 @@ const MAX_IN_FLIGHT_BYTES: usize = 256 << 20;
 /// What a task that a claim of many may find counts for, among the bytes in flight and in an
 /// entry: such a command is short, but its changes and its answer are not.
 const CLAIMED_TASK_BYTES: usize = 4 << 10;
+/// The same of a task that a step of an act on many may change, which is answered as a number.
+const CHANGED_TASK_BYTES: usize = 1 << 10;
 /// How long a command waits for a leader before it is refused: longer than an election.
 pub const PATIENCE: Duration = Duration::from_millis(2500);
 
@@ -220,6 +222,7 @@ fn admit(total: &Arc<AtomicUsize>, bytes: usize) -> Result<InFlight, NodeError> 
 fn claimed_bytes(command: &durable::Command) -> usize {
     match &command.kind {
         Some(Kind::ClaimTasks(batch)) => batch.max_tasks as usize * CLAIMED_TASK_BYTES,
+        Some(Kind::Bulk(step)) => step.limit as usize * CHANGED_TASK_BYTES,
         _ => 0,
     }
 }

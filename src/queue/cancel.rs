@@ -7,6 +7,7 @@ use super::step::{Step, refused};
 use super::target::{Found, find};
 use super::{Outcome, Row, names};
 use crate::proto::durable::Cancel;
+use crate::store::history::TransitionKind;
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, cancel: Cancel) -> Result<Step, StoreError> {
@@ -15,7 +16,8 @@ pub(super) fn step(view: &impl View, now_ns: i64, cancel: Cancel) -> Result<Step
         Found::Nothing => return Ok((Outcome::Task(None), Vec::new())),
         Found::Refused(refusal) => return Ok(refused(refusal)),
     };
-    let after = Arc::new(ended(now_ns, &before, names::canceled()));
+    let ended = ended(now_ns, &before, TransitionKind::Canceled, names::canceled());
+    let after = Arc::new(ended);
     let outcome = Outcome::Task(Some(Row::Archived(after.clone())));
     Ok((outcome, vec![Change::Cancel { before, after }]))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::step::Step;
-use super::{Outcome, Row, names};
+use super::{Outcome, Row, names, transition};
 use crate::proto::durable::Claim;
 use crate::store::record::{Name, Task};
 use crate::store::{Change, StoreError, View};
@@ -49,13 +49,17 @@ pub(super) fn claimed(view: &impl View, now_ns: i64, claim: &Claim, before: &Tas
             names::state(view.counts(), &before.queue, &known, name)
         }
     };
+    let worker = names::worker(&before.worker, &claim.worker);
+    let attempt = before.attempt.saturating_add(1);
     Task {
         current_state: overridden(&before.auto_target_state, &claim.override_current_state),
         auto_target_state: overridden(&before.current_state, &claim.override_auto_target_state),
-        attempt: before.attempt.saturating_add(1),
-        worker: names::worker(&before.worker, &claim.worker),
+        history: transition::claimed(before, now_ns, &worker, attempt),
+        attempt,
+        worker,
         timeout_s: timeout(claim, before),
         update_time_ns: now_ns,
+        claimed_ns: now_ns.max(1),
         queue: before.queue.clone(),
         extras: before.extras.clone(),
         payload: before.payload.clone(),

@@ -9,6 +9,7 @@ use super::submit::{self, Plan};
 use super::target::{Found, find};
 use super::{Outcome, Refusal, Row, names};
 use crate::proto::durable::Complete;
+use crate::store::history::TransitionKind;
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, complete: Complete) -> Result<Step, StoreError> {
@@ -34,7 +35,13 @@ pub(super) fn decide(
         Found::Nothing => return Ok(Ok((Completion::default(), Vec::new()))),
         Found::Refused(refusal) => return Ok(Err(refusal)),
     };
-    let after = Arc::new(ended(now_ns, &before, names::completed()));
+    let ended = ended(
+        now_ns,
+        &before,
+        TransitionKind::Completed,
+        names::completed(),
+    );
+    let after = Arc::new(ended);
     let uuid = after.uuid;
     let task = Some(Row::Archived(after.clone()));
     let mut changes = vec![Change::Complete {

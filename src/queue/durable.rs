@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use uuid::Uuid;
 
-use super::{Completion, Outcome, Refusal, Row};
+use super::{Completion, Cursor, Outcome, Refusal, Row};
 use crate::proto::durable::{self, outcome::Kind, refusal};
 use crate::store::StoreError;
 use crate::store::durable::{task_from_message, task_to_message};
@@ -35,12 +35,26 @@ pub(super) fn outcome_to_bytes(outcome: &Outcome) -> Option<Bytes> {
             tasks,
             resume: None,
         } => Kind::TimedOut(durable::TimedOut { tasks: *tasks }),
+        Outcome::Bulk {
+            matched,
+            changed,
+            after,
+            is_done: true,
+        } => Kind::BulkDone(durable::BulkDone {
+            matched: *matched,
+            changed: *changed,
+            after: after.map_or_else(Bytes::new, |after| {
+                Bytes::copy_from_slice(after.uuid.as_bytes())
+            }),
+            before_seq: after.map_or(0, |after| after.before_seq),
+        }),
         Outcome::Refused(refusal) => Kind::Refusal(durable::Refusal {
             kind: Some(refusal_to_message(refusal)?),
         }),
         Outcome::TimedOut {
             resume: Some(_), ..
         }
+        | Outcome::Bulk { is_done: false, .. }
         | Outcome::Expired { .. }
         | Outcome::Ripened { .. }
         | Outcome::Forgotten { .. } => return None,
@@ -78,10 +92,26 @@ pub(super) fn outcome_from_bytes(bytes: &Bytes) -> Result<Outcome, StoreError> {
             tasks: timed_out.tasks,
             resume: None,
         },
+        Kind::BulkDone(done) => Outcome::Bulk {
+            matched: done.matched,
+            changed: done.changed,
+            after: cursor_from_message(&done)?,
+            is_done: true,
+        },
         Kind::Refusal(refusal) => {
             Outcome::Refused(refusal_from_message(refusal.kind.ok_or_else(unknown)?)?)
         }
     })
+}
+
+fn cursor_from_message(done: &durable::BulkDone) -> Result<Option<Cursor>, StoreError> {
+    if done.after.is_empty() {
+        return Ok(None);
+    }
+    let uuid = Uuid::from_slice(&done.after);
+    let uuid = uuid.map_err(|_| damaged("a uuid of a wrong length"))?;
+    let before_seq = done.before_seq;
+    Ok(Some(Cursor { uuid, before_seq }))
 }
 
 fn completion_to_message(task: Option<&Row>, next_task: Option<&Row>) -> durable::Completion {
@@ -215,6 +245,21 @@ mod tests {
                 resume: None,
             },
             Outcome::Tasks(Vec::new()),
+            Outcome::Bulk {
+                matched: 3,
+                changed: 2,
+                after: None,
+                is_done: true,
+            },
+            Outcome::Bulk {
+                matched: 3,
+                changed: 2,
+                after: Some(Cursor {
+                    uuid,
+                    before_seq: 7,
+                }),
+                is_done: true,
+            },
             Outcome::Tasks(vec![live(), archived()]),
             Outcome::Completions(vec![
                 Completion {
@@ -266,6 +311,15 @@ mod tests {
             Outcome::Forgotten {
                 answers: 1,
                 more: false,
+            },
+            Outcome::Bulk {
+                matched: 1,
+                changed: 1,
+                after: Some(Cursor {
+                    uuid: Uuid::max(),
+                    before_seq: 1,
+                }),
+                is_done: false,
             },
             Outcome::Refused(Refusal::KeyReused),
             Outcome::Refused(Refusal::Malformed { reason: "" }),

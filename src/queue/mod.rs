@@ -4,6 +4,7 @@
 //! rows come from a [`crate::store::View`], and changes go to a [`crate::store::Changes`].
 
 mod archive;
+mod bulk;
 mod cancel;
 mod claim;
 mod claim_tasks;
@@ -12,7 +13,9 @@ mod complete_tasks;
 mod durable;
 mod expire;
 mod extend;
+pub mod filter;
 mod forget;
+pub mod list;
 mod names;
 pub mod outcome;
 mod planned;
@@ -25,9 +28,10 @@ mod submit;
 mod submit_tasks;
 mod target;
 mod timeout;
+pub mod transition;
 mod update;
 
-pub use outcome::{Completion, Outcome, Refusal, Row};
+pub use outcome::{Completion, Cursor, Outcome, Refusal, Row};
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +39,13 @@ mod tests;
 use crate::proto::durable::Group;
 use crate::store::record::Position;
 use crate::store::{Changes, StoreError};
+
+/// The version of what commands mean: of all that [`apply`] does with an entry.
+///
+/// Nodes of different versions meet while a cluster is upgraded, and must come to the same state. So an
+/// entry says which version it was written by, and a node stops at one that it does not know. Whoever raises
+/// this number keeps what earlier entries meant, and writes entries of the new version only once all members know it.
+pub const VERSION: u32 = 1;
 
 /// Applies one log entry. Tasks whose time has come become claimable first, then each command sees the changes of those before it.
 ///

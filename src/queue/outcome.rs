@@ -35,6 +35,15 @@ pub struct Completion {
     pub next_task: Option<Row>,
 }
 
+/// How far an act on many tasks has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last task that was looked at.
+    pub uuid: Uuid,
+    /// Only tasks with smaller numbers are meant.
+    pub before_seq: u64,
+}
+
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -78,6 +87,17 @@ pub enum Outcome {
         answers: u64,
         /// Whether more of them are over.
         more: bool,
+    },
+    /// One step of an act on many tasks.
+    Bulk {
+        /// How many tasks were meant, by it and the steps before it.
+        matched: u64,
+        /// How many of them were changed.
+        changed: u64,
+        /// Where to go on; none when all were looked at.
+        after: Option<Cursor>,
+        /// Whether it was the last step: all were looked at, or as many changed as was asked for.
+        is_done: bool,
     },
     /// Nothing was changed, for a reason.
     Refused(Refusal),

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use crate::store::answer::{Answer, Expiry, Footprint};
 use crate::store::counts::Counts;
+use crate::store::documents::Documents;
 use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
-use crate::store::{Change, StoreError, View};
+use crate::store::{Change, StoreError, TaskPage, View};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -81,6 +82,14 @@ impl<V: View> View for Planned<'_, V> {
         self.view.archived(uuid)
     }
 
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        self.view.live_after(after, limit)
+    }
+
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        self.view.archived_after(after, limit)
+    }
+
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
         self.view.first_ready(queue, state)
     }
@@ -115,6 +124,10 @@ impl<V: View> View for Planned<'_, V> {
 
     fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
         self.view.next_bucket(after)
+    }
+
+    fn documents(&self) -> &Documents {
+        self.view.documents()
     }
 
     fn counts(&self) -> &Counts {

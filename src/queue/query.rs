@@ -16,7 +16,7 @@ fn may_claim(
     if view.claimable(queue, state) > 0 {
         return Ok(true);
     }
-    if view.counts().delayed(queue, state) == 0 {
+    if view.counts().line(queue, state).delayed == 0 {
         return Ok(false);
     }
     // The entry that brings the claim begins with what is due by then.

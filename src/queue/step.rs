@@ -4,8 +4,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    Outcome, Refusal, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend, forget,
-    remember, ripen, submit, submit_tasks, timeout, update,
+    Outcome, Refusal, bulk, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend,
+    forget, remember, ripen, submit, submit_tasks, timeout, update,
 };
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
@@ -53,6 +53,7 @@ pub(super) fn perform_once(
         Some(Kind::CompleteTasks(batch)) => return complete_tasks::perform(store, now_ns, batch),
         Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
         Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
+        Some(Kind::Bulk(bulk)) => bulk::step(view, now_ns, bulk),
         None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::step::{Step, read_uuid, refused};
 use super::{Outcome, Refusal, Row, names, query};
 use crate::proto::durable::Submit;
+use crate::store::history::History;
 use crate::store::record::{Extras, Name, Task};
 use crate::store::{Change, StoreError, View};
 
@@ -98,6 +99,11 @@ fn new_task(
     let current_state = names::state(counts, &queue, &[], &submit.current_state);
     let auto_target_state =
         names::state(counts, &queue, &[&current_state], &submit.auto_target_state);
+    let extras = Extras {
+        unique_key: submit.unique_key.into(),
+        metadata: submit.metadata,
+        ..Extras::default()
+    };
     Task {
         uuid,
         seq: view.header().next_seq,
@@ -116,7 +122,9 @@ fn new_task(
         not_before_ns: submit.not_before_ns.max(0),
         max_attempts: submit.max_attempts.max(0),
         is_delayed: submit.not_before_ns > now_ns,
-        extras: Extras::shared(&submit.unique_key, submit.metadata),
+        claimed_ns: 0,
+        history: History::default(),
+        extras: extras.shared(),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::step::Step;
-use super::{Outcome, names};
+use super::{Outcome, names, transition};
 use crate::proto::durable::TimeOut;
+use crate::store::history::TransitionKind;
 use crate::store::record::{Deadline, Task};
 use crate::store::{Change, StoreError, View};
 
@@ -48,7 +49,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<S
 /// The row after its timeout: it keeps its place, and the timeout that claims start with.
 fn timed_out(now_ns: i64, before: &Task) -> Task {
     let back = before.auto_target_state.clone();
-    let was_last = before.max_attempts > 0 && before.attempt >= before.max_attempts;
+    let was_last = before.max_attempts > 0 && before.counted_attempts() >= before.max_attempts;
     let (current_state, auto_target_state) = match was_last {
         true => (names::dead(), back),
         false => (back, before.current_state.clone()),
@@ -58,7 +59,9 @@ fn timed_out(now_ns: i64, before: &Task) -> Task {
         auto_target_state,
         timeout_s: 0,
         update_time_ns: now_ns,
+        claimed_ns: 0,
         queue: before.queue.clone(),
+        history: transition::noted(before, TransitionKind::TimedOut, now_ns),
         extras: before.extras.clone(),
         payload: before.payload.clone(),
         worker: before.worker.clone(),

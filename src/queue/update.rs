@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::step::{Step, refused};
 use super::target::{Found, find};
-use super::{Outcome, Row, names};
+use super::{Outcome, Row, names, transition};
 use crate::proto::durable::Update;
+use crate::store::history::TransitionKind;
 use crate::store::record::Task;
 use crate::store::{Change, StoreError, View};
 
@@ -27,6 +28,7 @@ fn updated(view: &impl View, now_ns: i64, update: Update, before: &Task) -> Task
         true => before.payload.clone(),
         false => update.payload,
     };
+    let is_held = *before.current_state == *update.new_state;
     Task {
         current_state: state(&update.new_state),
         auto_target_state: state(&update.auto_target_state),
@@ -34,7 +36,9 @@ fn updated(view: &impl View, now_ns: i64, update: Update, before: &Task) -> Task
         priority: update.priority,
         payload,
         update_time_ns: now_ns,
+        claimed_ns: if is_held { before.claimed_ns } else { 0 },
         queue: before.queue.clone(),
+        history: transition::noted(before, TransitionKind::Updated, now_ns),
         extras: before.extras.clone(),
         worker: before.worker.clone(),
         ..*before

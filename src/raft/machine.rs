@@ -84,6 +84,20 @@ impl Machine {
     }
 }
 
+/// Stops the node at an entry that means more than it knows.
+fn check_version(index: u64, version: u32) -> Result<(), io::Error> {
+    let known = queue::VERSION;
+    if version <= known {
+        return Ok(());
+    }
+    let what = format!(
+        "log entry {index} is of version {version}, and this program ({}) knows versions up to {known}: \
+         start this node with the program that the others run; its data is in order",
+        env!("CARGO_PKG_VERSION")
+    );
+    Err(io::Error::new(io::ErrorKind::Unsupported, what))
+}
+
 fn apply_payload(
     state: &mut State,
     entry: Entry,
@@ -99,6 +113,7 @@ fn apply_payload(
                 let what = format!("log entry {} can't be decoded: {error}", position.index);
                 io::Error::new(io::ErrorKind::InvalidData, what)
             })?;
+            check_version(position.index, group.version)?;
             let origins = std::mem::take(&mut group.origins);
             Ok((origins, queue::apply(state, group, position)?))
         }

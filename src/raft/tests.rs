@@ -138,3 +138,34 @@ fn a_damaged_log_is_refused() {
     std::fs::write(&chunk, bytes).unwrap();
     assert!(LogStore::open(dir.path()).is_err());
 }
+
+/// A group that a later version of the program would write.
+fn newer_group() -> super::types::Group {
+    use prost::Message;
+
+    let group = crate::proto::durable::Group {
+        version: crate::queue::VERSION + 1,
+        ..Default::default()
+    };
+    let tagged = [&[super::types::Group::TAG], &group.encode_to_vec()[..]];
+    super::types::Group::from_tagged(tagged.concat().into())
+}
+
+#[test]
+fn a_node_stops_at_an_entry_of_a_later_version() {
+    use openraft::storage::RaftStateMachine;
+
+    TypeConfig::run(async {
+        let (_dir, _log, mut machine) = Builder.build().await.unwrap();
+        let entry = Entry {
+            log_id: log_id(1),
+            payload: Payload::Normal(newer_group()),
+        };
+        let entries = futures::stream::iter([Ok((entry, None))]);
+        let stopped = machine.apply(entries).await.unwrap_err();
+        assert_eq!(stopped.kind(), std::io::ErrorKind::Unsupported);
+        assert!(stopped.to_string().contains("log entry 1 is of version 2"));
+        // Nothing of it was applied.
+        assert_eq!(machine.applied_state().await.unwrap().0, None);
+    });
+}

@@ -10,6 +10,7 @@ use openraft::raft::responder::Responder;
 use prost::{DecodeError, Message};
 
 use crate::proto::durable;
+use crate::queue;
 
 /// The type configuration of a Corndogs group.
 #[derive(Debug, Clone, Copy, Default, Eq, PartialEq, Ord, PartialOrd)]
@@ -73,6 +74,7 @@ impl Group {
             now_ns,
             commands: Vec::new(),
             origins,
+            version: queue::VERSION,
         };
         let commands_len: usize = commands.clone().map(Bytes::len).sum();
         let mut bytes = BytesMut::with_capacity(1 + commands_len + rest.encoded_len());

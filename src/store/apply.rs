@@ -27,6 +27,8 @@ impl Changes for State {
             Change::Expire { index, bucket } => self.expire(*index, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
+            // The ledger keeps them.
+            Change::Document { .. } => {}
         }
         self.ledger.absorb(&change)
     }
@@ -81,7 +83,7 @@ impl State {
                 format!("task {} exists already", task.uuid),
             ));
         }
-        self.loose_bytes += task.loose_bytes();
+        self.loose_bytes += task.memory_bytes();
         self.held_bytes += HELD_LIVE + task.loose_bytes() as u64;
         self.live.insert(task.uuid, task.clone());
         self.insert_waiting(task);
@@ -95,7 +97,7 @@ impl State {
     fn replace(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
         self.check_row(before)?;
         self.forget_row(|state| state.live.replace(after.uuid, after.clone()));
-        self.loose_bytes += after.loose_bytes();
+        self.loose_bytes += after.memory_bytes();
         let grown = self.held_bytes + after.loose_bytes() as u64;
         self.held_bytes = grown.saturating_sub(before.loose_bytes() as u64);
         let moved = before.current_state != after.current_state
@@ -104,6 +106,8 @@ impl State {
         if moved {
             self.remove_waiting(before);
             self.insert_waiting(after);
+        } else if before.is_in_flight() != after.is_in_flight() {
+            self.delayed.touch(after);
         }
         if before.deadline() == after.deadline() {
             return Ok(());
@@ -120,7 +124,7 @@ impl State {
     fn archive(&mut self, before: &Arc<Task>, after: &Arc<Task>) -> Result<()> {
         self.check_row(before)?;
         self.forget_row(|state| state.live.remove(&before.uuid));
-        self.loose_bytes += after.loose_bytes();
+        self.loose_bytes += after.memory_bytes();
         let grown = self.held_bytes + HELD_ARCHIVED;
         self.held_bytes = grown.saturating_sub(HELD_LIVE + before.loose_bytes() as u64);
         self.remove_waiting(before);
@@ -205,7 +209,7 @@ impl State {
 
     /// Forgets what a row held that is no longer in the active overlays.
     fn forget_row(&mut self, change: impl FnOnce(&mut Self) -> Option<Arc<Task>>) {
-        let old = change(self).map_or(0, |old| old.loose_bytes());
+        let old = change(self).map_or(0, |old| old.memory_bytes());
         self.loose_bytes = self.loose_bytes.saturating_sub(old);
     }
 }

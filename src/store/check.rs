@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::counts::Counts;
+use super::counts::{Counts, LineCount};
 use super::disk::{Disk, Rows};
 use super::keys::chunk::{self, Chunk, IndexKey};
 use super::keys::{Archive, Buckets, Live, Unique};
@@ -28,8 +28,7 @@ impl State {
         let mut keys = 0u64;
         each(&self.live, &Rows::<Live>::of(disk), |task| {
             hash = hash.wrapping_add(task.hash());
-            counts.add(&task.queue, &task.current_state, 1);
-            counts.add_delayed(&task.queue, &task.current_state, task.is_delayed.into());
+            counts.add(&task.queue, &task.current_state, LineCount::of(task));
             timeouts += u64::from(task.deadline().is_some());
             keys += u64::from(task.unique_key().is_some());
             self.check_deadline(task)?;
@@ -72,6 +71,10 @@ impl State {
         })?;
         same("buckets", &in_buckets, &archived)?;
         let hash = hash.wrapping_add(self.check_answers()?);
+        let documents = self.documents().all();
+        let hash = documents.fold(hash, |hash, (key, value)| {
+            hash.wrapping_add(key.hash(value))
+        });
         same("state hash", &hash, &self.header().state_hash)
     }
 
@@ -107,13 +110,12 @@ impl State {
             let missing = || damaged("delayed", format!("task {uuid} is no live task"));
             let task = self.live(uuid)?.ok_or_else(missing)?;
             same("delayed", &task.ripening(), &Some(ripening))?;
-            counts.add(&task.queue, &task.current_state, 1);
+            counts.add(&task.queue, &task.current_state, LineCount::of(&task));
             after = Some(ripening);
         }
         for (queue, states) in self.counts().queues() {
-            for state in states.states.keys() {
-                let kept = self.counts().delayed(queue, state);
-                same("delayed", &counts.of(queue, state), &kept)?;
+            for (state, kept) in &states.states {
+                same("delayed", &counts.of(queue, state), &kept.delayed)?;
             }
         }
         Ok(())

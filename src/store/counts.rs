@@ -2,24 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::record::Name;
+use super::record::{Name, Task};
 
 /// The counts of all queues that hold live tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     queues: BTreeMap<Name, QueueCounts>,
     total: u64,
-    /// Live tasks that can't be claimed yet, by queue and state. None of them is 0.
-    delayed: BTreeMap<Name, BTreeMap<Name, u64>>,
+    /// Live tasks in all queues that can't be claimed yet.
+    delayed: u64,
 }
 
-/// The counts of one queue. None of them is 0.
+/// The counts of one queue. None of its states is without tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {
     /// Live tasks in the queue.
     pub total: u64,
-    /// Live tasks by state.
-    pub states: BTreeMap<Name, u64>,
+    /// Those of them that a worker holds.
+    pub in_flight: u64,
+    /// What is counted of each state.
+    pub states: BTreeMap<Name, LineCount>,
 }
 
 /// The counts of one queue and state.
@@ -29,6 +31,28 @@ pub struct LineCount {
     pub live: u64,
     /// Those of them that can't be claimed yet.
     pub delayed: u64,
+    /// Those of them that a worker holds.
+    pub in_flight: u64,
+}
+
+impl LineCount {
+    /// What one task counts.
+    pub fn of(task: &Task) -> Self {
+        Self {
+            live: 1,
+            delayed: task.is_delayed.into(),
+            in_flight: task.is_in_flight().into(),
+        }
+    }
+
+    /// These less others; none where they are not that many.
+    fn less(self, other: Self) -> Option<Self> {
+        Some(Self {
+            live: self.live.checked_sub(other.live)?,
+            delayed: self.delayed.checked_sub(other.delayed)?,
+            in_flight: self.in_flight.checked_sub(other.in_flight)?,
+        })
+    }
 }
 
 impl Counts {
@@ -39,39 +63,27 @@ impl Counts {
 
     /// Live tasks in one queue and state.
     pub fn of(&self, queue: &str, state: &str) -> u64 {
-        let states = self.queues.get(queue).map(|queue| &queue.states);
-        states
-            .and_then(|states| states.get(state))
-            .copied()
-            .unwrap_or(0)
-    }
-
-    /// Live tasks in one queue and state that can't be claimed yet.
-    pub fn delayed(&self, queue: &str, state: &str) -> u64 {
-        let states = self.delayed.get(queue);
-        states
-            .and_then(|states| states.get(state))
-            .copied()
-            .unwrap_or(0)
+        self.line(queue, state).live
     }
 
     /// Live tasks in one queue and state that can be claimed.
     pub fn claimable(&self, queue: &str, state: &str) -> u64 {
-        let LineCount { live, delayed } = self.line(queue, state);
-        live.saturating_sub(delayed)
+        let line = self.line(queue, state);
+        line.live.saturating_sub(line.delayed)
     }
 
     /// All that is counted of one queue and state.
     pub fn line(&self, queue: &str, state: &str) -> LineCount {
-        LineCount {
-            live: self.of(queue, state),
-            delayed: self.delayed(queue, state),
-        }
+        let line = self
+            .queues
+            .get(queue)
+            .and_then(|queue| queue.states.get(state));
+        line.copied().unwrap_or_default()
     }
 
     /// Whether any task can't be claimed yet.
     pub fn any_delayed(&self) -> bool {
-        !self.delayed.is_empty()
+        self.delayed > 0
     }
 
     /// One queue, if it holds live tasks.
@@ -95,78 +107,53 @@ impl Counts {
         self.queues.iter()
     }
 
-    /// Counts `tasks` more in a queue and state.
-    pub fn add(&mut self, queue: &Name, state: &Name, tasks: u64) {
-        if tasks == 0 {
+    /// Counts more in a queue and state.
+    pub fn add(&mut self, queue: &Name, state: &Name, more: LineCount) {
+        if more.live == 0 {
             return;
         }
-        self.total += tasks;
-        if let Some(counts) = self.queues.get_mut(queue) {
-            counts.total += tasks;
-            match counts.states.get_mut(state) {
-                Some(count) => *count += tasks,
-                None => drop(counts.states.insert(state.clone(), tasks)),
-            }
-            return;
-        }
-        let states = BTreeMap::from([(state.clone(), tasks)]);
-        let counts = QueueCounts {
-            total: tasks,
-            states,
+        self.total += more.live;
+        self.delayed += more.delayed;
+        let counts = match self.queues.get_mut(queue) {
+            Some(counts) => counts,
+            None => self.queues.entry(queue.clone()).or_default(),
         };
-        self.queues.insert(queue.clone(), counts);
+        counts.total += more.live;
+        counts.in_flight += more.in_flight;
+        let line = match counts.states.get_mut(state) {
+            Some(line) => line,
+            None => counts.states.entry(state.clone()).or_default(),
+        };
+        line.live += more.live;
+        line.delayed += more.delayed;
+        line.in_flight += more.in_flight;
     }
 
-    /// Counts one task less in a queue and state; what falls to 0 is no longer listed.
+    /// Counts less in a queue and state; what falls to 0 is no longer listed.
     ///
-    /// Returns whether there was one.
+    /// Returns whether they were that many.
     #[must_use]
-    pub fn subtract(&mut self, queue: &str, state: &str) -> bool {
+    pub fn subtract(&mut self, queue: &str, state: &str, less: LineCount) -> bool {
         let Some(counts) = self.queues.get_mut(queue) else {
             return false;
         };
-        let Some(count) = counts.states.get_mut(state) else {
+        let Some(line) = counts.states.get_mut(state) else {
             return false;
         };
-        *count -= 1;
-        if *count == 0 {
+        let Some(left) = line.less(less) else {
+            return false;
+        };
+        *line = left;
+        if left.live == 0 {
             counts.states.remove(state);
         }
-        counts.total -= 1;
+        counts.total -= less.live;
+        counts.in_flight -= less.in_flight;
         if counts.total == 0 {
             self.queues.remove(queue);
         }
-        self.total -= 1;
-        true
-    }
-
-    /// Counts `tasks` of those in a queue and state as not claimable yet.
-    pub fn add_delayed(&mut self, queue: &Name, state: &Name, tasks: u64) {
-        if tasks == 0 {
-            return;
-        }
-        let states = self.delayed.entry(queue.clone()).or_default();
-        *states.entry(state.clone()).or_default() += tasks;
-    }
-
-    /// Counts one task less as not claimable yet; what falls to 0 is no longer kept.
-    ///
-    /// Returns whether there was one.
-    #[must_use]
-    pub fn subtract_delayed(&mut self, queue: &str, state: &str) -> bool {
-        let Some(states) = self.delayed.get_mut(queue) else {
-            return false;
-        };
-        let Some(count) = states.get_mut(state) else {
-            return false;
-        };
-        *count -= 1;
-        if *count == 0 {
-            states.remove(state);
-        }
-        if states.is_empty() {
-            self.delayed.remove(queue);
-        }
+        self.total -= less.live;
+        self.delayed -= less.delayed;
         true
     }
 }

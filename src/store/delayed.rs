@@ -54,7 +54,8 @@ impl Delayed {
         self.touch(task);
     }
 
-    fn touch(&mut self, task: &Task) {
+    /// The counts of the task's queue and state changed.
+    pub fn touch(&mut self, task: &Task) {
         let key = (task.queue.clone(), task.current_state.clone());
         self.touched.insert(key);
     }

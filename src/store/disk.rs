@@ -1,6 +1,6 @@
 //! The checkpoint: sled, with its errors and panics turned into the store's errors.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Bound;
@@ -13,9 +13,10 @@ use parking_lot::{Mutex, RwLock};
 
 use super::StoreError;
 use super::counts::Counts;
+use super::documents::{DocumentKey, Documents};
 use super::files::{self, failed};
-use super::keys::{Head, Keyspace, LineCounts, StoredHeader, Tree};
-use super::layered::Base;
+use super::keys::{DocumentRows, Head, Keyspace, LineCounts, StoredHeader, Tree};
+use super::layered::{Base, Part};
 use super::redo::ChangeRef;
 use super::scan::Scan;
 use super::steady::STEP_BYTES;
@@ -128,9 +129,24 @@ impl Disk {
             };
             from = Bound::Excluded(last.clone());
             for ((queue, state), count) in &rows {
-                counts.add(queue, state, count.live);
-                counts.add_delayed(queue, state, count.delayed);
+                counts.add(queue, state, *count);
             }
+        }
+    }
+
+    /// The documents of the last finished checkpoint.
+    pub fn documents(&self) -> Result<Documents> {
+        let mut documents = BTreeMap::new();
+        loop {
+            let last = documents
+                .last_key_value()
+                .map(|(key, _): (&DocumentKey, _)| key);
+            let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+            let rows = self.read::<DocumentRows>(from, 1000)?;
+            if rows.is_empty() {
+                return Ok(Documents::new(documents));
+            }
+            documents.extend(rows);
         }
     }
 
@@ -366,5 +382,35 @@ impl<S: Keyspace> Base<S::Key, S::Value> for Rows<'_, S> {
 
     fn read(&self, from: Bound<&S::Key>, limit: usize) -> Result<Vec<(S::Key, S::Value)>> {
         self.0.read::<S>(from, limit)
+    }
+
+    fn read_some(
+        &self,
+        from: Bound<&S::Key>,
+        limit: usize,
+        bytes: usize,
+        wanted: &dyn Fn(&S::Key) -> bool,
+    ) -> Result<Part<S::Key, S::Value>> {
+        let from = from.map(S::key);
+        let from = from.as_ref().map(Vec::as_slice);
+        let (rows, done) = self
+            .0
+            .read_some(S::TREE, from, Bound::Unbounded, limit, bytes)?;
+        let parse = || {
+            let last = rows.last().filter(|_| !done);
+            let resume = last.map(|(key, _)| S::parse_key(key)).transpose()?;
+            let mut part = Part {
+                rows: Vec::with_capacity(rows.len()),
+                resume,
+            };
+            for (key, value) in &rows {
+                let key = S::parse_key(key)?;
+                if wanted(&key) {
+                    part.rows.push((key, S::parse_value(value)?));
+                }
+            }
+            Ok(part)
+        };
+        self.0.noting_damage(parse())
     }
 }

@@ -7,8 +7,10 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::answer::Answer;
+use super::documents::DocumentKey;
+use super::history::{History, Transition, TransitionKind};
 use super::keys::{join_uuids, split_uuids};
-use super::record::{Bucket, Extras, Header, Name, Position, Task, Totals};
+use super::record::{Backoff, Bucket, Extras, Header, Name, Position, Task, Totals};
 use super::view::Result;
 use crate::proto::durable;
 
@@ -25,14 +27,16 @@ pub enum Record {
     Bucket(u64, Bucket),
     /// A remembered answer, by its request key.
     Answer(Name, Arc<Answer>),
+    /// A document, by its kind and name.
+    Document(DocumentKey, Bytes),
 }
 
 impl Record {
     /// As a message.
     pub fn to_message(&self) -> durable::Record {
         let kind = match self {
-            Record::Live(task) => durable::record::Kind::Live(task_to_message(task)),
-            Record::Archived(task) => durable::record::Kind::Archived(task_to_message(task)),
+            Record::Live(task) => durable::record::Kind::Live(with_history(task)),
+            Record::Archived(task) => durable::record::Kind::Archived(with_history(task)),
             Record::Bucket(index, bucket) => durable::record::Kind::Bucket(durable::Bucket {
                 index: *index,
                 archived_ns: bucket.archived_ns,
@@ -44,6 +48,11 @@ impl Record {
                 request_digest: digest_to_bytes(answer.request_digest),
                 expires_ns: answer.expires_ns,
                 outcome: answer.outcome.clone(),
+            }),
+            Record::Document(key, value) => durable::record::Kind::Document(durable::Document {
+                kind: key.kind.into(),
+                name: key.name.to_string(),
+                value: value.clone(),
             }),
         };
         durable::Record { kind: Some(kind) }
@@ -76,17 +85,76 @@ impl Record {
                 };
                 Record::Answer(answer.key.into(), Arc::new(row))
             }
+            durable::record::Kind::Document(document) => {
+                let kind = u8::try_from(document.kind);
+                let kind = kind.map_err(|_| StoreError::damaged(WHAT, "a kind of document"))?;
+                let name = document.name.into();
+                let value = Bytes::copy_from_slice(&document.value);
+                Record::Document(DocumentKey { kind, name }, value)
+            }
         })
     }
 }
 
-/// A task as a message.
+/// A task with its history, as a snapshot holds it.
+fn with_history(task: &Task) -> durable::Task {
+    let transitions = task.history.newest_first();
+    let mut history: Vec<_> = transitions.map(transition_to_message).collect();
+    history.reverse();
+    durable::Task {
+        history,
+        dropped_transitions: task.history.dropped(),
+        ..task_to_message(task)
+    }
+}
+
+fn transition_to_message(transition: &Transition) -> durable::Transition {
+    durable::Transition {
+        at_ns: transition.at_ns,
+        kind: transition.kind.number().into(),
+        from: transition.from.to_string(),
+        worker: transition.worker.to_string(),
+        attempt: transition.attempt,
+    }
+}
+
+fn history_from_message(task: &mut durable::Task) -> Result<History> {
+    let mut transitions: Vec<Transition> = Vec::with_capacity(task.history.len());
+    for message in std::mem::take(&mut task.history) {
+        let kind = u8::try_from(message.kind).ok();
+        let kind = kind.and_then(TransitionKind::from_number);
+        let kind = kind.ok_or_else(|| StoreError::damaged(WHAT, "a kind of transition"))?;
+        // Most names are those of one of the two before.
+        let before = || transitions.iter().rev().take(2);
+        let shared = |name: &str, known: Option<Name>| known.unwrap_or_else(|| name.into());
+        let from = before().map(|one| &one.from);
+        let from = from.clone().find(|known| ***known == *message.from);
+        let worker = before().map(|one| &one.worker);
+        let worker = worker.clone().find(|known| ***known == *message.worker);
+        transitions.push(Transition {
+            at_ns: message.at_ns,
+            kind,
+            from: shared(&message.from, from.cloned()),
+            worker: shared(&message.worker, worker.cloned()),
+            attempt: message.attempt,
+        });
+    }
+    Ok(History::from_oldest(task.dropped_transitions, transitions))
+}
+
+/// A task as a message, without its history.
 pub fn task_to_message(task: &Task) -> durable::Task {
     let digest = match task.request_digest {
         0 => Bytes::new(),
         digest => digest_to_bytes(digest),
     };
     let extras = task.extras.as_deref().cloned().unwrap_or_default();
+    let backoff = extras.backoff.map(|backoff| durable::Backoff {
+        initial_s: backoff.initial_s,
+        cap_s: backoff.cap_s,
+        factor_percent: backoff.factor_percent,
+        jitter_percent: backoff.jitter_percent,
+    });
     durable::Task {
         uuid: Bytes::copy_from_slice(task.uuid.as_bytes()),
         seq: task.seq,
@@ -107,19 +175,33 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         metadata: extras.metadata,
         max_attempts: task.max_attempts,
         is_delayed: task.is_delayed,
+        claimed_ns: task.claimed_ns,
+        group: extras.group.to_string(),
+        spared_attempts: extras.spared_attempts,
+        backoff,
+        history: Vec::new(),
+        dropped_transitions: 0,
     }
 }
 
 /// A task from a message.
 ///
 /// # Errors
-/// If its uuid or digest is none.
-pub fn task_from_message(message: durable::Task) -> Result<Arc<Task>> {
+/// If its uuid or digest is none, or a transition is of no kind.
+pub fn task_from_message(mut message: durable::Task) -> Result<Arc<Task>> {
+    let history = history_from_message(&mut message)?;
     let uuid = Uuid::from_slice(&message.uuid);
     let uuid = uuid.map_err(|_| StoreError::damaged(WHAT, "a uuid of a wrong length"))?;
     let request_digest = match &message.request_digest[..] {
         [] => 0,
         digest => digest_from_bytes(digest)?,
+    };
+    let extras = Extras {
+        unique_key: message.unique_key.into(),
+        metadata: message.metadata,
+        group: message.group.into(),
+        backoff: message.backoff.as_ref().map(backoff_from_message),
+        spared_attempts: message.spared_attempts,
     };
     Ok(Arc::new(Task {
         uuid,
@@ -140,8 +222,20 @@ pub fn task_from_message(message: durable::Task) -> Result<Arc<Task>> {
         not_before_ns: message.not_before_ns,
         max_attempts: message.max_attempts,
         is_delayed: message.is_delayed,
-        extras: Extras::shared(&message.unique_key, message.metadata),
+        claimed_ns: message.claimed_ns,
+        history,
+        extras: extras.shared(),
     }))
+}
+
+/// A backoff from a message.
+pub fn backoff_from_message(message: &durable::Backoff) -> Backoff {
+    Backoff {
+        initial_s: message.initial_s,
+        cap_s: message.cap_s,
+        factor_percent: message.factor_percent,
+        jitter_percent: message.jitter_percent,
+    }
 }
 
 fn digest_to_bytes(digest: u128) -> Bytes {

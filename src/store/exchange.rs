@@ -9,7 +9,7 @@ use super::disk::damage_marker;
 use super::durable::Record;
 use super::files::{self, failed};
 use super::handle::Inner;
-use super::keys::{Answers, Archive, Buckets, Keyspace, Live, Tree};
+use super::keys::{Answers, Archive, Buckets, DocumentRows, Keyspace, Live, Tree};
 use super::pace::Report;
 use super::recovery;
 use super::scan::Chunk;
@@ -112,6 +112,10 @@ fn parse((tree, rows): &Chunk) -> Result<Vec<Record>> {
         Tree::Answers => Ok(Record::Answer(
             Answers::parse_key(key)?,
             Answers::parse_value(value)?,
+        )),
+        Tree::Documents => Ok(Record::Document(
+            DocumentRows::parse_key(key)?,
+            DocumentRows::parse_value(value)?,
         )),
         _ => Ok(Record::Bucket(
             Buckets::parse_key(key)?,

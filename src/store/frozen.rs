@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::answer::{Answer, Expiry, Footprint};
 use super::delayed::FrozenDelayed;
 use super::disk::Disk;
+use super::documents::FrozenDocuments;
 use super::keys::{
-    Answers, Archive, Buckets, Expiries, Head, Keyspace, LineCounts, Live, StoredHeader, Tree,
-    Unique,
+    Answers, Archive, Buckets, DocumentRows, Expiries, Head, Keyspace, LineCounts, Live,
+    StoredHeader, Tree, Unique,
 };
 use super::lines::FrozenLine;
 use super::overlay::Overlay;
@@ -33,6 +34,7 @@ pub struct Frozen {
     pub(super) buckets: Arc<Overlay<u64, Bucket>>,
     pub(super) answers: Arc<Overlay<Name, Arc<Answer>>>,
     pub(super) expiries: Arc<Overlay<Expiry, Footprint>>,
+    pub(super) documents: FrozenDocuments,
 }
 
 impl Frozen {
@@ -62,6 +64,9 @@ impl Frozen {
         write::<Buckets>(&mut redo, &self.buckets)?;
         write::<Answers>(&mut redo, &self.answers)?;
         write::<Expiries>(&mut redo, &self.expiries)?;
+        for (key, value) in &self.documents {
+            redo.push(Tree::Documents, &DocumentRows::key(key), value.as_deref())?;
+        }
         self.write_counts(&mut redo)?;
         let header = Head::value(&self.header)?;
         redo.push(Tree::Header, &Head::key(&()), Some(&header))?;

@@ -27,6 +27,35 @@ pub trait Base<K, V> {
 
     /// Up to `limit` keys in order, from a bound on. Fewer only if there are no more.
     fn read(&self, from: Bound<&K>, limit: usize) -> Result<Vec<(K, V)>>;
+
+    /// The same, but for keys that are not wanted, and it may stop once the values take `bytes`
+    /// bytes. Returns how far it came, too: none if that was the end.
+    fn read_some(
+        &self,
+        from: Bound<&K>,
+        limit: usize,
+        bytes: usize,
+        wanted: &dyn Fn(&K) -> bool,
+    ) -> Result<Part<K, V>>;
+}
+
+/// Rows in key order, and the last key that was looked at; none if no more are left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<K, V> {
+    /// The rows.
+    pub rows: Vec<(K, V)>,
+    /// Where to go on.
+    pub resume: Option<K>,
+}
+
+impl<K: Clone, V> Part<K, V> {
+    /// What a base read in one piece: fewer than `limit` rows only if there are no more.
+    pub fn of(mut rows: Vec<(K, V)>, limit: usize, wanted: &dyn Fn(&K) -> bool) -> Self {
+        let last = rows.last().filter(|_| rows.len() == limit);
+        let resume = last.map(|(key, _)| key.clone());
+        rows.retain(|(key, _)| wanted(key));
+        Self { rows, resume }
+    }
 }
 
 /// An ordered keyspace in layers. The base is handed in, since it is shared.
@@ -137,6 +166,32 @@ impl<K: Ord + Clone, V: Clone> Layered<K, V> {
         let active = active.map(|(key, value)| (key.clone(), value.clone()));
         let recent = smaller(active, self.next_frozen(after));
         Ok(smaller(recent, self.next_base(after, base)?))
+    }
+
+    /// The rows after a key, or from the first one on, in key order.
+    ///
+    /// Takes up to `limit` rows of each layer, and about `bytes` bytes of the base: there may be
+    /// none, and more to come.
+    pub fn scan(
+        &self,
+        after: Option<&K>,
+        limit: usize,
+        bytes: usize,
+        base: &impl Base<K, V>,
+    ) -> Result<Part<K, V>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let wanted = |key: &K| !self.shadows(key);
+        let mut part = base.read_some(from, limit, bytes, &wanted)?;
+        let hidden = |key: &K| self.active.shadows(key);
+        if let Some(frozen) = &self.frozen {
+            add_puts(&mut part, frozen, from, limit, hidden);
+        }
+        add_puts(&mut part, &self.active, from, limit, |_| false);
+        if let Some(resume) = &part.resume {
+            part.rows.retain(|(key, _)| key <= resume);
+        }
+        part.rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(part)
     }
 
     /// Freezes the active overlay and starts a new one. There must be no frozen one.
@@ -268,6 +323,28 @@ impl<K: Ord + Clone, V: Clone> Layered<K, V> {
     fn shadows(&self, key: &K) -> bool {
         let frozen = self.frozen.as_ref();
         self.active.shadows(key) || frozen.is_some_and(|frozen| frozen.shadows(key))
+    }
+}
+
+/// Adds up to `limit` puts to what was found below, but for hidden ones, and only as far as that went.
+fn add_puts<K: Ord + Clone, V: Clone>(
+    part: &mut Part<K, V>,
+    overlay: &Overlay<K, V>,
+    from: Bound<&K>,
+    limit: usize,
+    hidden: impl Fn(&K) -> bool,
+) {
+    for (number, (key, value)) in overlay.puts_from(from).enumerate() {
+        if part.resume.as_ref().is_some_and(|resume| key > resume) {
+            return;
+        }
+        if !hidden(key) {
+            part.rows.push((key.clone(), value.clone()));
+        }
+        if number + 1 >= limit {
+            part.resume = Some(key.clone());
+            return;
+        }
     }
 }
 

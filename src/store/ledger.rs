@@ -1,11 +1,12 @@
-//! What every change does to header, counts and the archive's buckets, whatever keeps the rows.
+//! What every change does to header, counts, documents and the archive's buckets, whatever keeps the rows.
 
-use super::counts::Counts;
+use super::counts::{Counts, LineCount};
+use super::documents::{Documents, FrozenDocuments};
 use super::record::{Bucket, Header, Position, Task};
 use super::view::Result;
 use super::{Change, StoreError};
 
-/// Header and counts, kept in step with the rows by a store that passes on what it records.
+/// Header, counts and documents, kept in step with the rows by a store that passes on what it records.
 ///
 /// A store checks a change against its rows before the ledger absorbs it: the
 /// ledger sees only what header and counts can tell.
@@ -13,16 +14,18 @@ use super::{Change, StoreError};
 pub struct Ledger {
     header: Header,
     counts: Counts,
+    documents: Documents,
     /// What the open entry has archived so far.
     open: Bucket,
 }
 
 impl Ledger {
     /// Goes on from where a checkpoint or snapshot stopped.
-    pub fn new(header: Header, counts: Counts) -> Self {
+    pub fn new(header: Header, counts: Counts, documents: Documents) -> Self {
         Self {
             header,
             counts,
+            documents,
             open: Bucket::default(),
         }
     }
@@ -35,6 +38,16 @@ impl Ledger {
     /// Live tasks by queue and state.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// All documents.
+    pub fn documents(&self) -> &Documents {
+        &self.documents
+    }
+
+    /// The documents that changed since they were last frozen.
+    pub fn freeze_documents(&mut self) -> FrozenDocuments {
+        self.documents.freeze()
     }
 
     /// Moves the clock to `max(clock, now_ns)` and returns it.
@@ -75,6 +88,11 @@ impl Ledger {
             Change::Forget { footprint, .. } => {
                 self.subtract_hash(footprint.hash);
                 Ok(())
+            }
+            Change::Document { key, before, after } => {
+                self.subtract_hash(before.as_ref().map_or(0, |before| key.hash(before)));
+                self.add_hash(after.as_ref().map_or(0, |after| key.hash(after)));
+                self.documents.change(key, before.as_ref(), after.as_ref())
             }
         }
     }
@@ -119,7 +137,7 @@ impl Ledger {
         self.subtract_hash(before.hash());
         self.add_hash(after.hash());
         let moved = before.current_state != after.current_state;
-        if moved || before.is_delayed != after.is_delayed {
+        if moved || LineCount::of(before) != LineCount::of(after) {
             self.uncount(before)?;
             self.count(after);
         }
@@ -137,17 +155,13 @@ impl Ledger {
     }
 
     fn count(&mut self, task: &Task) {
-        self.counts.add(&task.queue, &task.current_state, 1);
-        if task.is_delayed {
-            let (queue, state) = (&task.queue, &task.current_state);
-            self.counts.add_delayed(queue, state, 1);
-        }
+        let (queue, state) = (&task.queue, &task.current_state);
+        self.counts.add(queue, state, LineCount::of(task));
     }
 
     fn uncount(&mut self, task: &Task) -> Result<()> {
         let (queue, state) = (&task.queue, &task.current_state);
-        let was_delayed = !task.is_delayed || self.counts.subtract_delayed(queue, state);
-        if was_delayed && self.counts.subtract(queue, state) {
+        if self.counts.subtract(queue, state, LineCount::of(task)) {
             return Ok(());
         }
         Err(damaged(format!(

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::counts::Counts;
+use super::counts::{Counts, LineCount};
 use super::disk::Disk;
 use super::durable::Record;
 use super::keys::{
-    Answers, Archive, Buckets, Expiries, Head, Keyspace, LineCounts, Live, StoredHeader, Tree,
-    Unique, ready,
+    Answers, Archive, Buckets, DocumentRows, Expiries, Head, Keyspace, LineCounts, Live,
+    StoredHeader, Tree, Unique, ready,
 };
 use super::pace::{Pace, Report};
 use super::packed::Packed;
@@ -77,9 +77,8 @@ impl<'a> Loader<'a> {
         }
         let counts = std::mem::take(&mut self.counts);
         for (queue, states) in counts.queues() {
-            for state in states.states.keys() {
-                let count = counts.line(queue, state);
-                self.put::<LineCounts>(&(queue.clone(), state.clone()), &count)?;
+            for (state, count) in &states.states {
+                self.put::<LineCounts>(&(queue.clone(), state.clone()), count)?;
             }
         }
         let held_bytes = self.held;
@@ -98,6 +97,10 @@ impl<'a> Loader<'a> {
             }
             Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
             Record::Answer(key, answer) => self.add_answer(&key, &answer),
+            Record::Document(key, value) => {
+                self.hash = self.hash.wrapping_add(key.hash(&value));
+                self.put::<DocumentRows>(&key, &value)
+            }
         }
     }
 
@@ -113,9 +116,8 @@ impl<'a> Loader<'a> {
         self.hash = self.hash.wrapping_add(task.hash());
         self.held += HELD_LIVE + task.loose_bytes() as u64;
         let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
-        self.counts.add(queue, state, 1);
+        self.counts.add(queue, state, LineCount::of(task));
         if let Some(ripening) = task.ripening() {
-            self.counts.add_delayed(queue, state, 1);
             self.delayed.insert(ripening, task.uuid);
         } else {
             let line = self.lines.entry(ready::prefix(queue, state)).or_default();

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
+use super::documents::Documents;
 use super::ledger::Ledger;
 use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
 use super::view::Result;
-use super::{Change, Changes, StoreError, View};
+use super::{Change, Changes, StoreError, TaskPage, View};
 
 type Ready = BTreeMap<Place, Arc<Task>>;
 
@@ -233,6 +234,14 @@ impl View for MemoryStore {
         Ok(self.archive.get(&uuid).cloned())
     }
 
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        Ok(page(&self.live, after, limit))
+    }
+
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        Ok(page(&self.archive, after, limit))
+    }
+
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
         let first = self
             .ready_map(queue, state)
@@ -279,6 +288,10 @@ impl View for MemoryStore {
         Ok(next.map(|(expiry, footprint)| (expiry.clone(), *footprint)))
     }
 
+    fn documents(&self) -> &Documents {
+        self.ledger.documents()
+    }
+
     fn counts(&self) -> &Counts {
         self.ledger.counts()
     }
@@ -305,6 +318,8 @@ impl Changes for MemoryStore {
             Change::Expire { index, bucket } => self.expire(*index, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
+            // The ledger keeps them.
+            Change::Document { .. } => {}
         }
         self.ledger.absorb(&change)
     }
@@ -320,6 +335,17 @@ impl Changes for MemoryStore {
                 format!("bucket {index} exists already"),
             )),
         }
+    }
+}
+
+fn page(tasks: &BTreeMap<Uuid, Arc<Task>>, after: Option<Uuid>, limit: usize) -> TaskPage {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = tasks.range((from, Bound::Unbounded)).take(limit);
+    let tasks: Vec<_> = rows.map(|(_, task)| task.clone()).collect();
+    let last = tasks.last().filter(|_| tasks.len() == limit);
+    TaskPage {
+        resume: last.map(|task| task.uuid),
+        tasks,
     }
 }
 

@@ -14,11 +14,13 @@ pub mod counts;
 mod delayed;
 pub mod directory;
 mod disk;
+pub mod documents;
 pub mod durable;
 mod exchange;
 mod files;
 mod frozen;
 mod handle;
+pub mod history;
 mod keys;
 mod layered;
 pub mod ledger;
@@ -56,7 +58,7 @@ pub use pieces::pieces;
 pub use snapshot::{SnapshotFile, SnapshotReader, read_snapshot};
 pub use state::State;
 pub use steady::SteadyFile;
-pub use view::{Change, Changes, View};
+pub use view::{Change, Changes, TaskPage, View};
 
 /// Why a store can't answer. Whoever meets one while applying stops the node.
 #[derive(Debug, thiserror::Error)]

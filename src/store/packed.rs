@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::disk::{ByteBound, ByteRow, Disk};
 use super::keys::chunk::{self, Chunk, IndexKey};
 use super::keys::ready;
-use super::layered::Base;
+use super::layered::{Base, Part};
 use super::repack::{Chunks, Group, repack};
 use super::view::Result;
 
@@ -111,6 +111,16 @@ impl<K: IndexKey> Base<K, Uuid> for Packed<'_, K> {
         let entries = self.chunk(&row)?.entries;
         let found = entries.binary_search_by_key(key, |(key, _)| *key).ok();
         Ok(found.and_then(|at| entries.get(at)).map(|(_, uuid)| *uuid))
+    }
+
+    fn read_some(
+        &self,
+        from: Bound<&K>,
+        limit: usize,
+        _bytes: usize,
+        wanted: &dyn Fn(&K) -> bool,
+    ) -> Result<Part<K, Uuid>> {
+        Ok(Part::of(self.read(from, limit)?, limit, wanted))
     }
 
     fn read(&self, from: Bound<&K>, limit: usize) -> Result<Vec<(K, Uuid)>> {

@@ -7,10 +7,14 @@ use bytes::Bytes;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::history::History;
+
 /// A queue, state, worker or unique key: shared, since a task passes its names on unchanged.
 pub type Name = Arc<str>;
 
 const NS_PER_S: i64 = 1_000_000_000;
+/// Sets fields apart in a row's hash from those that came before them.
+const NEWEST_FIELDS: &[u8] = b"newest";
 
 /// A task as it is kept, live or archived. An archived task has no payload.
 ///
@@ -51,6 +55,11 @@ pub struct Task {
     pub max_attempts: i64,
     /// Stands among the delayed tasks and not in its line: nobody can claim it yet.
     pub is_delayed: bool,
+    /// When the worker that holds it claimed it, nanoseconds since 1970; 0 where nobody holds it. A lease ends
+    /// with a timeout, with the task, and with an update to another state.
+    pub claimed_ns: i64,
+    /// What happened to it since its submit.
+    pub history: History,
     /// What few tasks have; none if there is nothing in it.
     pub extras: Option<Arc<Extras>>,
 }
@@ -62,18 +71,60 @@ pub struct Extras {
     pub unique_key: Name,
     /// The client's own words.
     pub metadata: BTreeMap<String, String>,
+    /// The group of its queue that it belongs to, where the queue's tasks are limited by group; empty
+    /// means none.
+    pub group: Name,
+    /// How long the next attempt waits after one that failed; none means not at all.
+    pub backoff: Option<Backoff>,
+    /// The attempts that no longer count against `max_attempts`: those before it was last requeued.
+    pub spared_attempts: i64,
+}
+
+/// How long a task waits for its next attempt after one that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first wait, seconds.
+    pub initial_s: i64,
+    /// The longest wait, seconds; 0 means that none is too long.
+    pub cap_s: i64,
+    /// Each wait is that many times the one before, in percent: 100 for a fixed wait.
+    pub factor_percent: i64,
+    /// How much of a wait is left to chance, in percent.
+    pub jitter_percent: i64,
+}
+
+impl Backoff {
+    /// All its numbers, in a fixed order.
+    pub fn numbers(&self) -> [i64; 4] {
+        [
+            self.initial_s,
+            self.cap_s,
+            self.factor_percent,
+            self.jitter_percent,
+        ]
+    }
+}
+
+impl From<[i64; 4]> for Backoff {
+    fn from([initial_s, cap_s, factor_percent, jitter_percent]: [i64; 4]) -> Self {
+        Self {
+            initial_s,
+            cap_s,
+            factor_percent,
+            jitter_percent,
+        }
+    }
 }
 
 impl Extras {
-    /// Extras to be shared; none if there is nothing in them.
-    pub fn shared(unique_key: &str, metadata: BTreeMap<String, String>) -> Option<Arc<Self>> {
-        if unique_key.is_empty() && metadata.is_empty() {
-            return None;
-        }
-        Some(Arc::new(Self {
-            unique_key: unique_key.into(),
-            metadata,
-        }))
+    /// To be shared; none if there is nothing in them.
+    pub fn shared(self) -> Option<Arc<Self>> {
+        (self != Self::default()).then(|| Arc::new(self))
+    }
+
+    /// Whether it has a field that rows of the second version don't know.
+    fn has_newest_fields(&self) -> bool {
+        !self.group.is_empty() || self.backoff.is_some() || self.spared_attempts != 0
     }
 }
 
@@ -122,9 +173,28 @@ impl Task {
         let extras = self.extras.as_ref().map_or(0, |extras| {
             let metadata = extras.metadata.iter();
             let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
-            extras.unique_key.len() + metadata
+            extras.unique_key.len() + extras.group.len() + metadata
         });
         self.payload.len() + extras
+    }
+
+    /// The attempts that count against `max_attempts`.
+    pub fn counted_attempts(&self) -> i64 {
+        let spared = self
+            .extras
+            .as_ref()
+            .map_or(0, |extras| extras.spared_attempts);
+        self.attempt.saturating_sub(spared)
+    }
+
+    /// What of it takes memory besides its fixed fields, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.loose_bytes() + self.history.memory_bytes()
+    }
+
+    /// Whether a worker holds it.
+    pub fn is_in_flight(&self) -> bool {
+        self.claimed_ns != 0
     }
 
     /// Whether it has a field that rows of the first version don't know.
@@ -134,6 +204,14 @@ impl Task {
             && !self.is_delayed
             && self.extras.is_none();
         !is_plain
+    }
+
+    /// Whether it has a field that rows of the second version don't know.
+    pub fn has_newest_fields(&self) -> bool {
+        let extras = self.extras.as_ref();
+        self.claimed_ns != 0
+            || !self.history.is_empty()
+            || extras.is_some_and(|extras| extras.has_newest_fields())
     }
 
     /// This row's share of the state hash (XXH3 over all fields).
@@ -171,6 +249,9 @@ impl Task {
         if self.has_later_fields() {
             self.hash_later_fields(&mut hasher);
         }
+        if self.has_newest_fields() {
+            self.hash_newest_fields(&mut hasher);
+        }
         hasher.digest()
     }
 
@@ -193,6 +274,23 @@ impl Task {
                 text(key);
                 text(value);
             }
+        }
+    }
+
+    fn hash_newest_fields(&self, hasher: &mut Xxh3) {
+        hasher.update(NEWEST_FIELDS);
+        hasher.update(&self.claimed_ns.to_le_bytes());
+        if let Some(history) = self.history.hash() {
+            hasher.update(&history.to_le_bytes());
+        }
+        let Some(extras) = &self.extras else {
+            return;
+        };
+        hasher.update(&(extras.group.len() as u32).to_le_bytes());
+        hasher.update(extras.group.as_bytes());
+        hasher.update(&extras.spared_attempts.to_le_bytes());
+        for number in extras.backoff.iter().flat_map(Backoff::numbers) {
+            hasher.update(&number.to_le_bytes());
         }
     }
 }

@@ -12,7 +12,13 @@ use super::keys::Tree;
 use super::view::Result;
 
 /// What a snapshot holds; the rest follows from it.
-const TREES: [Tree; 4] = [Tree::Live, Tree::Archive, Tree::Buckets, Tree::Answers];
+const TREES: [Tree; 5] = [
+    Tree::Live,
+    Tree::Archive,
+    Tree::Buckets,
+    Tree::Answers,
+    Tree::Documents,
+];
 
 const CHUNK_ROWS: usize = 256;
 /// Payloads and answers can be large: a chunk is no larger than this and one more row.

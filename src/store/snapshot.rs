@@ -3,7 +3,7 @@
 //! Framed as `blocks` says. The first block is the header, the last one the
 //! trailer; those between hold records one behind the other, each as a varint length
 //! and a protobuf message of that length, as in `durable/v1/snapshot.proto`: live
-//! tasks, then archived ones, then buckets, then answers, each in key order.
+//! tasks, then archived ones, then buckets, answers and documents, each in key order.
 
 use std::collections::VecDeque;
 use std::fs;

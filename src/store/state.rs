@@ -10,16 +10,17 @@ use uuid::Uuid;
 use super::answer::{Answer, Expiry, Footprint};
 use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
+use super::documents::Documents;
 use super::frozen::Frozen;
 use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
-use super::layered::Layered;
+use super::layered::{Base, Layered};
 use super::lines::Lines;
 use super::packed::Packed;
 use super::ready::Line;
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 use super::remembered::ANSWER_BYTES;
 use super::view::Result;
-use super::{Ledger, StoreError, View, counts::Counts};
+use super::{Ledger, StoreError, TaskPage, View, counts::Counts};
 
 /// About what the parts of an overlay cost in memory.
 const LIVE_BYTES: usize = 450;
@@ -27,7 +28,10 @@ const ARCHIVED_BYTES: usize = 400;
 const INDEX_BYTES: usize = 90;
 /// About what a task takes on disk, with its index keys, and an archived one.
 pub(super) const HELD_LIVE: u64 = 300;
-pub(super) const HELD_ARCHIVED: u64 = 200;
+pub(super) const HELD_ARCHIVED: u64 = 250;
+
+/// About how many bytes of rows a scan reads of the checkpoint at once: payloads can be large.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// The state behind [`super::Store::lock`].
 #[derive(Debug)]
@@ -63,7 +67,7 @@ impl State {
     pub(super) fn new(disk: Arc<Disk>, epoch: u64) -> Result<Self> {
         let StoredHeader { header, held_bytes } = disk.header()?;
         Ok(Self {
-            ledger: Ledger::new(header.clone(), disk.counts()?),
+            ledger: Ledger::new(header.clone(), disk.counts()?, disk.documents()?),
             live: Layered::default(),
             lines: Lines::default(),
             deadlines: Layered::default(),
@@ -152,6 +156,7 @@ impl State {
             buckets: self.buckets.freeze(),
             answers: self.answers.freeze(),
             expiries: self.expiries.freeze(),
+            documents: self.ledger.freeze_documents(),
         }
     }
 
@@ -188,6 +193,19 @@ impl State {
     }
 }
 
+fn page(
+    tasks: &Layered<Uuid, Arc<Task>>,
+    after: Option<Uuid>,
+    limit: usize,
+    base: &impl Base<Uuid, Arc<Task>>,
+) -> Result<TaskPage> {
+    let part = tasks.scan(after.as_ref(), limit, PAGE_BYTES, base)?;
+    Ok(TaskPage {
+        tasks: part.rows.into_iter().map(|(_, task)| task).collect(),
+        resume: part.resume,
+    })
+}
+
 fn bad_line(queue: &str, state: &str) -> StoreError {
     StoreError::damaged(
         "ready index",
@@ -214,6 +232,16 @@ impl View for State {
 
     fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>> {
         self.archive.get(&uuid, &Rows::<Archive>::of(self.disk()?))
+    }
+
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        let rows = Rows::<Live>::of(self.disk()?);
+        page(&self.live, after, limit, &rows)
+    }
+
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage> {
+        let rows = Rows::<Archive>::of(self.disk()?);
+        page(&self.archive, after, limit, &rows)
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
@@ -263,6 +291,10 @@ impl View for State {
     fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>> {
         self.expiries
             .next(after, &Rows::<Expiries>::of(self.disk()?))
+    }
+
+    fn documents(&self) -> &Documents {
+        self.ledger.documents()
     }
 
     fn counts(&self) -> &Counts {

@@ -2,15 +2,26 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::answer::{Answer, Expiry, Footprint};
 use super::counts::Counts;
+use super::documents::{DocumentKey, Documents};
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 
 /// Answers of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Tasks in the order of their uuids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskPage {
+    /// The tasks.
+    pub tasks: Vec<Arc<Task>>,
+    /// All tasks up to this uuid were looked at; none if no more are left.
+    pub resume: Option<Uuid>,
+}
 
 /// The state as of the last recorded change.
 ///
@@ -23,6 +34,15 @@ pub trait View {
 
     /// The archived task of that uuid, without its payload.
     fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>>;
+
+    /// The live tasks whose uuids come after `after`, or from the first one on.
+    ///
+    /// Takes up to about `limit` rows and some memory: a page may be empty with more to come. How
+    /// much is on a page depends on how the rows are kept, and may differ from node to node.
+    fn live_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage>;
+
+    /// The same of archived tasks.
+    fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage>;
 
     /// The live task that can be claimed first in that queue and state.
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>>;
@@ -47,6 +67,9 @@ pub trait View {
 
     /// The remembered answer that is forgotten next after `after`, or first.
     fn next_expiring_answer(&self, after: Option<&Expiry>) -> Result<Option<(Expiry, Footprint)>>;
+
+    /// All documents.
+    fn documents(&self) -> &Documents;
 
     /// Live tasks by queue and state.
     fn counts(&self) -> &Counts;
@@ -113,6 +136,15 @@ pub enum Change {
         expiry: Expiry,
         /// Its footprint as the view gave it.
         footprint: Footprint,
+    },
+    /// A document is put in, gets another value, or is taken away.
+    Document {
+        /// Which one.
+        key: DocumentKey,
+        /// Its value as the view gave it; none if it was not there.
+        before: Option<Bytes>,
+        /// Its value from now on; none takes it away.
+        after: Option<Bytes>,
     },
 }
 

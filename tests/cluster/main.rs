@@ -3,7 +3,9 @@
 //! `CORNDOGS_BIN` names another binary to test, `CORNDOGS_SEED` repeats random choices,
 //! `CORNDOGS_FAULT_ROUNDS` says how often each fault happens (20 is the full run),
 //! `CORNDOGS_AWAY_ENTRIES` for how many log entries a node is away (1000000 is the full run),
-//! `CORNDOGS_WAITERS` how many claims wait (10000 is the full run).
+//! `CORNDOGS_WAITERS` how many claims wait (10000 is the full run),
+//! `CORNDOGS_LEASES` how many leases are given while workers stop in the middle (1000000 is the full run),
+//! `CORNDOGS_RETRY_KILLS` and `CORNDOGS_RETRY_CLIENTS` how often the leader is killed under how many clients with keys (20, 32).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,6 +30,7 @@ mod faults;
 mod gaps;
 mod leases;
 mod load;
+mod looking;
 mod membership;
 mod minority;
 mod peers;
@@ -35,5 +38,6 @@ mod reads;
 mod retries;
 mod rolling;
 mod snapshot;
+mod stale;
 mod transfer;
 mod waiting;

@@ -9,11 +9,13 @@ use corndogs::proto::v1alpha1::*;
 use futures::future::join_all;
 
 use crate::common::cluster::Cluster;
-use crate::common::{Api, Failure, PATIENCE, Random, Tries, failure, keyed, metric, until};
+use crate::common::{Api, Failure, PATIENCE, Random, Tries, failure, keyed, metric, number, until};
+use crate::gaps::Table;
 use crate::snapshot;
 
-const CLIENTS: usize = 8;
-const KILLS: usize = 3;
+/// Unless `CORNDOGS_RETRY_CLIENTS` and `CORNDOGS_RETRY_KILLS` say otherwise; 32 and 20 are the full run.
+const CLIENTS: u64 = 8;
+const KILLS: u64 = 3;
 const QUEUE: &str = "retries";
 /// A client asks another node after that long.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
@@ -27,6 +29,8 @@ struct Told {
     claimed: Vec<String>,
     completed: Vec<String>,
     retries: usize,
+    /// When it got its answers.
+    acks: Vec<Instant>,
 }
 
 struct Client {
@@ -69,6 +73,7 @@ impl Client {
             assert_eq!(answer, other, "{key}: two answers");
         }
         self.told.retries += retries;
+        self.told.acks.push(Instant::now());
         self.answers.fetch_add(1, Ordering::SeqCst);
         answer
     }
@@ -163,7 +168,7 @@ fn start_clients(
     stop: &Arc<AtomicBool>,
     answers: &Arc<AtomicUsize>,
 ) -> Vec<tokio::task::JoinHandle<Told>> {
-    let clients = (0..CLIENTS).map(|number| Client {
+    let clients = (0..number("CORNDOGS_RETRY_CLIENTS", CLIENTS)).map(|number| Client {
         addresses: cluster.addresses(),
         name: format!("c{number}"),
         random: Random(random.number()),
@@ -214,32 +219,43 @@ async fn whoever_retries_by_a_key_sees_no_error_and_doubles_nothing() {
             // A client that failed its test ends early: don't wait for the rest of them.
             let failed = clients.iter().any(|client| client.is_finished());
             let now = answers.load(Ordering::SeqCst);
-            (failed || now > before + 5 * CLIENTS).then_some(())
+            (failed || now > before + 5 * clients.len()).then_some(())
         })
         .await;
     };
-    for _ in 0..KILLS {
+    let mut kills = Vec::new();
+    for _ in 0..number("CORNDOGS_RETRY_KILLS", KILLS) {
         progress().await;
         let leader = cluster.leader().await;
+        let killed = Instant::now();
         cluster.node_mut(leader).kill();
         progress().await;
+        let started = Instant::now();
         cluster.node_mut(leader).start();
         cluster.node_mut(leader).ready().await;
+        kills.push([killed, started, Instant::now()]);
     }
     progress().await;
     stop.store(true, Ordering::SeqCst);
-    let mut told = Told::default();
+    let (mut told, mut acks) = (Told::default(), Vec::new());
     for client in join_all(clients).await {
         let client = client.unwrap();
         told.submitted.extend(client.submitted);
         told.claimed.extend(client.claimed);
         told.completed.extend(client.completed);
         told.retries += client.retries;
+        acks.push(client.acks);
     }
     cluster.assert_same_state().await;
     assert_done_once(&cluster, &told).await;
+    let mut table = Table::default();
+    for moments in &kills {
+        table.add("kill -9, leader; calls with keys", &acks, *moments, 0);
+    }
+    println!("{table}");
     println!(
-        "{KILLS} kills of the leader: {} submitted, {} claimed, {} completed, {} retries; 0 errors, 0 twice",
+        "{} kills of the leader: {} submitted, {} claimed, {} completed, {} retries; 0 errors, 0 twice",
+        kills.len(),
         told.submitted.len(),
         told.claimed.len(),
         told.completed.len(),

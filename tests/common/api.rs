@@ -136,6 +136,29 @@ impl Api {
         Ok(answer.results)
     }
 
+    pub async fn history(&mut self, uuid: &str) -> Tries<GetTaskHistoryResponse> {
+        let request = GetTaskHistoryRequest { uuid: uuid.into() };
+        Ok(self.client.get_task_history(request).await?.into_inner())
+    }
+
+    /// All pages of a list, and how many there were.
+    pub async fn list(&mut self, request: ListTasksRequest) -> Tries<(Vec<ListedTask>, usize)> {
+        let (mut tasks, mut pages, mut page_token) = (Vec::new(), 0, String::new());
+        loop {
+            let request = ListTasksRequest {
+                page_token,
+                ..request.clone()
+            };
+            let page = self.client.list_tasks(request).await?.into_inner();
+            tasks.extend(page.tasks);
+            pages += 1;
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok((tasks, pages));
+            }
+        }
+    }
+
     pub async fn clean_up(&mut self, at_time: i64, queue: &str) -> Tries<i64> {
         let request = CleanUpTimedOutRequest {
             at_time,

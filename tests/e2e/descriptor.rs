@@ -49,11 +49,29 @@ GetNextTasksRequest: next 1 GetNextTaskRequest, max_tasks 2 int32
 GetNextTasksResponse: tasks 1 repeated Task
 CompleteTasksRequest: tasks 1 repeated CompleteTaskRequest
 CompleteTasksResponse: results 1 repeated CompleteTaskResponse
+GetTaskRequest: uuid 1
+GetTaskResponse: task 1 Task, is_archived 2 bool, is_delayed 3 bool, is_in_flight 4 bool
+GetTaskHistoryRequest: uuid 1
+GetTaskHistoryResponse: transitions 1 repeated Transition, dropped 2 int64
+Transition: time 1 int64, kind 2, from_state 3, to_state 4, worker 5, attempt 6 int64
+TaskFilter: queue 1, current_state 2, worker 3, metadata 4 map string string, submitted_from 5 int64, submitted_before 6 int64
+TaskFilter: updated_from 7 int64, updated_before 8 int64, is_in_flight 9 BoolValue, is_delayed 10 BoolValue, is_archived 11 BoolValue, or_archived 12 bool
+ListTasksRequest: filter 1 TaskFilter, page_size 2 int32, page_token 3, with_payload 4 bool
+ListTasksResponse: tasks 1 repeated ListedTask, next_page_token 2
+ListedTask: task 1 Task, is_archived 2 bool, is_delayed 3 bool, is_in_flight 4 bool
+BulkTarget: filter 1 TaskFilter, include_in_flight 2 bool, max_tasks 3 int64, page_token 4
+CancelTasksRequest: target 1 BulkTarget
+CancelTasksResponse: matched 1 int64, changed 2 int64, next_page_token 3
+RequeueTasksRequest: target 1 BulkTarget, new_state 2, auto_target_state 3
+RequeueTasksResponse: matched 1 int64, changed 2 int64, next_page_token 3
+UpdateTasksRequest: target 1 BulkTarget, new_state 2, auto_target_state 3, priority 4 Int64Value, timeout 5 Int64Value
+UpdateTasksResponse: matched 1 int64, changed 2 int64, next_page_token 3
 ";
 
 const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask CompleteTask CancelTask CleanUpTimedOut \
                      GetQueues GetQueueTaskCounts GetTaskStateCounts GetQueueAndStateCounts \
-                     ExtendTask SubmitTasks GetNextTasks CompleteTasks";
+                     ExtendTask SubmitTasks GetNextTasks CompleteTasks \
+                     GetTask GetTaskHistory ListTasks CancelTasks RequeueTasks UpdateTasks";
 
 type Fields = BTreeMap<i32, String>;
 
@@ -88,6 +106,7 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
         Type::Bytes => "bytes".to_owned(),
         Type::Int64 => "int64".to_owned(),
         Type::Int32 => "int32".to_owned(),
+        Type::Bool => "bool".to_owned(),
         Type::Message => field.type_name().rsplit('.').next().unwrap().to_owned(),
         other => format!("{other:?}"),
     };
@@ -133,27 +152,25 @@ fn fields(message: &DescriptorProto) -> Fields {
         .collect()
 }
 
-fn public_file() -> FileDescriptorProto {
+/// The files of the public package; one of them has the service.
+fn public_files() -> Vec<FileDescriptorProto> {
     let files = FileDescriptorSet::decode(PUBLIC_DESCRIPTORS).unwrap().file;
-    let mut public = files
-        .into_iter()
-        .filter(|file| file.package() == "corndogs.v1alpha1");
-    let file = public.next().unwrap();
-    assert!(public.next().is_none());
-    file
+    let public = files.into_iter();
+    let public = public.filter(|file| file.package() == "corndogs.v1alpha1");
+    public.collect()
 }
 
 #[test]
 fn every_field_has_its_number_and_type() {
-    let file = public_file();
-    assert_eq!(file.syntax(), "proto3");
-    let found: BTreeMap<_, _> = file
-        .message_type
+    let files = public_files();
+    assert!(files.iter().all(|file| file.syntax() == "proto3"));
+    let found: BTreeMap<_, _> = files
         .iter()
+        .flat_map(|file| &file.message_type)
         .map(|m| (m.name().to_owned(), fields(m)))
         .collect();
     let expected = expected();
-    assert_eq!(expected.len(), 24 + 8);
+    assert_eq!(expected.len(), 24 + 8 + 16);
     for (message, fields) in &expected {
         let found = found
             .get(message)
@@ -172,9 +189,10 @@ fn every_field_has_its_number_and_type() {
 
 #[test]
 fn every_call_has_its_messages() {
-    let file = public_file();
-    let service = file.service.first().unwrap();
-    assert_eq!((file.service.len(), service.name()), (1, "CorndogsService"));
+    let files = public_files();
+    let services: Vec<_> = files.iter().flat_map(|file| &file.service).collect();
+    let service = services[0];
+    assert_eq!((services.len(), service.name()), (1, "CorndogsService"));
     let expected: BTreeSet<_> = CALLS
         .split_whitespace()
         .map(|call| {

@@ -1,5 +1,6 @@
 //! A server that answers from what it is asked, for tests of the command line.
 
+pub mod looking;
 pub mod queues;
 
 use std::net::SocketAddr;
@@ -129,10 +130,7 @@ impl CorndogsService for Fake {
         request: Request<GetTaskStateByIdRequest>,
     ) -> Answer<GetTaskStateByIdResponse> {
         let request = request.into_inner();
-        let mut task = task(&request.uuid, &request.queue, "submitted");
-        if let Some(task) = task.as_mut().filter(|task| task.queue == "big") {
-            task.payload = vec![b'x'; 20 << 20].into();
-        }
+        let task = task(&request.uuid, &request.queue, "submitted");
         Ok(Response::new(GetTaskStateByIdResponse { task }))
     }
 
@@ -226,6 +224,66 @@ impl CorndogsService for Fake {
         let queue_and_state_counts = [("a".to_owned(), queue)].into();
         Ok(Response::new(GetQueueAndStateCountsResponse {
             queue_and_state_counts,
+        }))
+    }
+
+    async fn get_task(&self, request: Request<GetTaskRequest>) -> Answer<GetTaskResponse> {
+        let uuid = request.into_inner().uuid;
+        let mut task = task(&uuid, "", "submitted");
+        if let Some(task) = task.as_mut().filter(|_| uuid == "big") {
+            task.payload = vec![b'x'; 20 << 20].into();
+        }
+        Ok(Response::new(GetTaskResponse {
+            task,
+            is_archived: uuid == "archived",
+            ..GetTaskResponse::default()
+        }))
+    }
+
+    async fn get_task_history(
+        &self,
+        request: Request<GetTaskHistoryRequest>,
+    ) -> Answer<GetTaskHistoryResponse> {
+        Ok(Response::new(looking::history(&request.into_inner())))
+    }
+
+    async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Answer<ListTasksResponse> {
+        Ok(Response::new(looking::list(request.into_inner())))
+    }
+
+    async fn cancel_tasks(
+        &self,
+        request: Request<CancelTasksRequest>,
+    ) -> Answer<CancelTasksResponse> {
+        let (matched, changed, next_page_token) = looking::bulk(request.into_inner().target);
+        Ok(Response::new(CancelTasksResponse {
+            matched,
+            changed,
+            next_page_token,
+        }))
+    }
+
+    async fn requeue_tasks(
+        &self,
+        request: Request<RequeueTasksRequest>,
+    ) -> Answer<RequeueTasksResponse> {
+        let (matched, changed, next_page_token) = looking::bulk(request.into_inner().target);
+        Ok(Response::new(RequeueTasksResponse {
+            matched,
+            changed,
+            next_page_token,
+        }))
+    }
+
+    async fn update_tasks(
+        &self,
+        request: Request<UpdateTasksRequest>,
+    ) -> Answer<UpdateTasksResponse> {
+        let (matched, changed, next_page_token) = looking::bulk(request.into_inner().target);
+        Ok(Response::new(UpdateTasksResponse {
+            matched,
+            changed,
+            next_page_token,
         }))
     }
 

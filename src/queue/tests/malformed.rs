@@ -110,6 +110,23 @@ fn one_malformed_item_refuses_its_batch() {
 }
 
 #[test]
+fn an_act_on_many_that_says_nothing_or_starts_nowhere_is_refused() {
+    assert_malformed(command(Kind::Bulk(durable::Bulk::default())));
+    for length in [0, 15, 17] {
+        let uuid = Bytes::from(vec![b'a'; length]);
+        let bulk = durable::Bulk {
+            act: Some(durable::bulk::Act::Cancel(durable::CancelAll {})),
+            after: Some(durable::BulkCursor {
+                uuid,
+                before_seq: 1,
+            }),
+            ..durable::Bulk::default()
+        };
+        assert_malformed(command(Kind::Bulk(bulk)));
+    }
+}
+
+#[test]
 fn a_malformed_next_task_completes_nothing() {
     let target = Target {
         uuid: submit("a").uuid,

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and need not be fast"
 )]
 
+mod looking;
 mod malformed;
 mod model;
 mod property;
@@ -89,7 +90,8 @@ fn assert_in_step(store: &MemoryStore) {
     let mut kept: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
     for (queue, counts) in store.counts().queues() {
         let states = counts.states.iter();
-        let states: BTreeMap<&str, u64> = states.map(|(name, count)| (&**name, *count)).collect();
+        let states: BTreeMap<&str, u64> =
+            states.map(|(name, count)| (&**name, count.live)).collect();
         assert_eq!(
             counts.total,
             states.values().sum::<u64>(),

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use prost::Message;
 
 use crate::proto::durable::{
-    Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Forget, Submit,
-    SubmitTasks, Target, TimeOut, Update, command::Kind,
+    Bulk, Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Filter, Forget,
+    Submit, SubmitTasks, Target, TimeOut, Update, bulk::Act, command::Kind,
 };
 use crate::proto::v1alpha1;
 use crate::queue::{Outcome, Refusal};
@@ -37,11 +37,18 @@ pub struct Row {
     pub max_attempts: i64,
     pub unique_key: String,
     pub metadata: BTreeMap<String, String>,
+    pub held: bool,
+    /// The attempt that it was requeued at.
+    pub spared: i64,
 }
+
+/// When, what, from, to, by whom, attempt.
+pub type Moment = (i64, &'static str, String, String, String, i64);
 
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub row: Row,
+    pub history: Vec<Moment>,
     /// The submit of a client-chosen uuid.
     request: Option<Submit>,
     /// When it was archived: log index and clock.
@@ -55,6 +62,7 @@ pub enum Answer {
     Tasks(Vec<Row>),
     Completions(Vec<(Option<Row>, Option<Row>)>),
     TimedOut(u64, Option<(i64, u64)>),
+    Bulk(u64, u64, Option<(Uuid, u64)>, bool),
     Expired(u64, bool),
     Forgotten(u64, bool),
     Reused,
@@ -107,6 +115,7 @@ impl Model {
         let answer = self.act(kind);
         let forgets = match &answer {
             Answer::TimedOut(_, resume) => resume.is_some(),
+            Answer::Bulk(.., done) => !done,
             Answer::Task(None) => key.skips_empty,
             Answer::Tasks(tasks) => tasks.is_empty() && key.skips_empty,
             Answer::Malformed
@@ -147,7 +156,192 @@ impl Model {
             // Every entry begins with what is due, and no test has more than fits there.
             Kind::Ripen(_) => Answer::Ripened(0, false),
             Kind::Forget(forget) => self.forget(forget),
+            Kind::Bulk(bulk) => self.bulk(bulk),
         }
+    }
+
+    /// Notes what was done to a task that was `before`, by a worker.
+    fn note(&mut self, at: usize, what: &'static str, before: &Row, worker: &str) {
+        let clock = self.clock;
+        let entry = &mut self.tasks[at];
+        let to = entry.row.state.clone();
+        let moment = (
+            clock,
+            what,
+            before.state.clone(),
+            to,
+            worker.to_owned(),
+            entry.row.attempt,
+        );
+        entry.history.push(moment);
+    }
+
+    /// The same, by its holder.
+    fn note_held(&mut self, at: usize, what: &'static str, before: &Row) {
+        let worker = if before.held {
+            before.worker.clone()
+        } else {
+            String::new()
+        };
+        self.note(at, what, before, &worker);
+    }
+
+    /// Live tasks, or archived ones, that a filter fits, in the order of their uuids.
+    pub fn fitting(&self, filter: &Filter, archived: bool) -> Vec<usize> {
+        let fits = |row: &Row| {
+            let name = |wanted: &str, name: &str| wanted.is_empty() || wanted == name;
+            let before = |limit: i64, time: i64| limit == 0 || time < limit;
+            let holds = |wanted: Option<bool>, holds: bool| wanted.unwrap_or(holds) == holds;
+            let mut metadata = filter.metadata.iter();
+            name(&filter.queue, &row.queue)
+                && name(&filter.current_state, &row.state)
+                && name(&filter.worker, &row.worker)
+                && metadata.all(|(key, value)| row.metadata.get(key) == Some(value))
+                && (row.submitted >= filter.submitted_from_ns
+                    && row.updated >= filter.updated_from_ns)
+                && before(filter.submitted_before_ns, row.submitted)
+                && before(filter.updated_before_ns, row.updated)
+                && holds(filter.is_in_flight.as_ref().map(|one| one.holds), row.held)
+                && holds(
+                    filter.is_delayed.as_ref().map(|one| one.holds),
+                    !archived && row.not_before > self.clock,
+                )
+        };
+        let mut found: Vec<usize> = (0..self.tasks.len())
+            .filter(|at| self.tasks[*at].archived.is_some() == archived)
+            .filter(|at| fits(&self.tasks[*at].row))
+            .collect();
+        found.sort_by_key(|at| self.tasks[*at].row.uuid);
+        found
+    }
+
+    fn bulk(&mut self, bulk: &Bulk) -> Answer {
+        let filter = bulk.filter.clone().unwrap_or_default();
+        let next = self.submitted;
+        let (after, before) = match &bulk.after {
+            Some(after) => (
+                Some(Uuid::from_slice(&after.uuid).unwrap()),
+                if after.before_seq == 0 {
+                    next
+                } else {
+                    after.before_seq
+                },
+            ),
+            None => (None, next),
+        };
+        let limit = if bulk.limit == 0 {
+            1000
+        } else {
+            bulk.limit as usize
+        };
+        let (mut matched, mut changed) = (bulk.already_matched, bulk.already_changed);
+        let most = if bulk.max_tasks == 0 {
+            u64::MAX
+        } else {
+            bulk.max_tasks.max(changed)
+        };
+        // The counts tell at once that there is nothing.
+        let in_queue = |row: &Row| filter.queue.is_empty() || row.queue == filter.queue;
+        let lives = |entry: &&Entry| entry.archived.is_none() && in_queue(&entry.row);
+        let mut rows = self.tasks.iter().filter(lives).map(|entry| &entry.row);
+        let by_queue = !filter.queue.is_empty();
+        let wants_held = filter.is_in_flight.as_ref().is_some_and(|one| one.holds);
+        let anything = rows.clone().next().is_some();
+        let state = filter.current_state.is_empty()
+            || rows.clone().any(|row| row.state == filter.current_state);
+        let held = !wants_held || rows.any(|row| row.held);
+        if !anything || (by_queue && !(state && held)) {
+            return Answer::Bulk(matched, changed, None, true);
+        }
+        let fitting = self.fitting(&filter, false);
+        let mut all: Vec<(Uuid, usize)> = (0..self.tasks.len())
+            .filter(|at| self.tasks[*at].archived.is_none())
+            .map(|at| (self.tasks[at].row.uuid, at))
+            .filter(|(uuid, _)| after.is_none_or(|after| *uuid > after))
+            .collect();
+        all.sort();
+        let mut last = after;
+        let mut looked_at = 0;
+        for (uuid, at) in all {
+            if looked_at == limit || changed == most {
+                break;
+            }
+            looked_at += 1;
+            last = Some(uuid);
+            if !fitting.contains(&at) || self.tasks[at].row.arrival >= before {
+                continue;
+            }
+            matched += 1;
+            if !self.tasks[at].row.held || bulk.include_in_flight {
+                changed += u64::from(self.bulk_one(at, bulk.act.as_ref().unwrap()));
+            }
+        }
+        // Whether there are more is not looked at.
+        let stopped = looked_at == limit || changed == most;
+        let cursor = last.map(|last| (last, before)).filter(|_| stopped);
+        Answer::Bulk(
+            matched,
+            changed,
+            cursor,
+            cursor.is_none() || changed == most,
+        )
+    }
+
+    /// Whether the act did anything to the task.
+    fn bulk_one(&mut self, at: usize, act: &Act) -> bool {
+        let before = self.tasks[at].row.clone();
+        let left = |moment: &&Moment| moment.1 != "submitted" && moment.2 != "dead";
+        let died_in = self.tasks[at].history.iter().rev().find(left);
+        let died_in = died_in.map(|moment| moment.2.clone());
+        let row = &mut self.tasks[at].row;
+        match act {
+            Act::Cancel(_) => {
+                self.archive(at, "canceled");
+                return true;
+            }
+            Act::Requeue(requeue) => {
+                if !requeue.new_state.is_empty() {
+                    row.state = requeue.new_state.clone();
+                    row.target = requeue.auto_target_state.clone();
+                } else if before.state == "dead" {
+                    if before.target == "dead" {
+                        return false;
+                    }
+                    row.state = before.target.clone();
+                    row.target = died_in.unwrap_or(format!("{}-working", before.target));
+                } else if before.held {
+                    std::mem::swap(&mut row.state, &mut row.target);
+                } else {
+                    return false;
+                }
+                row.held = false;
+                row.spared = row.attempt;
+                row.timeout = 0;
+                if row.not_before > self.clock {
+                    row.not_before = 0;
+                }
+                row.updated = self.clock;
+                self.note_held(at, "requeued", &before);
+            }
+            Act::Change(change) => {
+                if !change.new_state.is_empty() {
+                    row.state = change.new_state.clone();
+                }
+                if !change.auto_target_state.is_empty() {
+                    row.target = change.auto_target_state.clone();
+                }
+                if let Some(priority) = &change.priority {
+                    row.priority = priority.value;
+                }
+                if let Some(timeout) = &change.timeout_s {
+                    row.timeout = timeout.value.max(0);
+                }
+                row.held &= row.state == before.state;
+                row.updated = self.clock;
+                self.note_held(at, "updated", &before);
+            }
+        }
+        true
     }
 
     /// Live tasks of a queue and state.
@@ -228,10 +422,20 @@ impl Model {
             max_attempts: submit.max_attempts.max(0),
             unique_key: submit.unique_key.clone(),
             metadata: submit.metadata.clone(),
+            held: false,
+            spared: 0,
         };
         self.submitted += 1;
         self.tasks.push(Entry {
             row: row.clone(),
+            history: vec![(
+                self.clock,
+                "submitted",
+                String::new(),
+                row.state.clone(),
+                String::new(),
+                0,
+            )],
             request: submit.client_uuid.then(|| submit.clone()),
             archived: None,
         });
@@ -276,7 +480,9 @@ impl Model {
         let Some(at) = self.best(claim, &[]) else {
             return Answer::Task(None);
         };
+        let before = self.tasks[at].row.clone();
         self.tasks[at].row = self.claimed(at, claim);
+        self.note(at, "claimed", &before, &claim.worker);
         Answer::Task(Some(self.tasks[at].row.clone()))
     }
 
@@ -295,7 +501,8 @@ impl Model {
             if !rows.is_empty() && answer.encoded_len() as u64 > batch.max_bytes {
                 break;
             }
-            self.tasks[at].row = row.clone();
+            let before = std::mem::replace(&mut self.tasks[at].row, row.clone());
+            self.note(at, "claimed", &before, &claim.worker);
             rows.push(row);
         }
         Answer::Tasks(rows)
@@ -307,6 +514,7 @@ impl Model {
         row.state = row.target.clone();
         row.target = claim.current_state.clone();
         row.attempt += 1;
+        row.held = true;
         row.worker = claim.worker.clone();
         row.updated = self.clock;
         if row.claim_timeout > 0 {
@@ -351,7 +559,9 @@ impl Model {
             Ok(None) => return Answer::Task(None),
             Err(refused) => return refused,
         };
+        let before = self.tasks[at].row.clone();
         let row = &mut self.tasks[at].row;
+        row.held &= row.state == update.new_state;
         row.state = update.new_state.clone();
         row.target = update.auto_target_state.clone();
         row.timeout = update.timeout_s.max(0);
@@ -360,7 +570,8 @@ impl Model {
         if !update.payload.is_empty() {
             row.payload = update.payload.to_vec();
         }
-        Answer::Task(Some(row.clone()))
+        self.note_held(at, "updated", &before);
+        Answer::Task(Some(self.tasks[at].row.clone()))
     }
 
     fn extend(&mut self, extend: &Extend) -> Answer {
@@ -385,13 +596,21 @@ impl Model {
             "completed" => self.completed += 1,
             _ => self.canceled += 1,
         }
+        let before = self.tasks[at].row.clone();
         let entry = &mut self.tasks[at];
         entry.archived = Some((self.index, self.clock));
         entry.row.state = state.into();
         entry.row.target = state.into();
         entry.row.updated = self.clock;
         entry.row.payload.clear();
-        entry.row.clone()
+        entry.row.held = false;
+        let what = if state == "completed" {
+            "completed"
+        } else {
+            "canceled"
+        };
+        self.note_held(at, what, &before);
+        self.tasks[at].row.clone()
     }
 
     fn complete(&mut self, complete: &Complete) -> Answer {
@@ -451,14 +670,17 @@ impl Model {
         due.truncate(limit);
         let mut tasks = 0;
         for (_, at) in &due {
+            let before = self.tasks[*at].row.clone();
             let row = &mut self.tasks[*at].row;
             if time_out.queue.is_empty() || time_out.queue == row.queue {
                 std::mem::swap(&mut row.state, &mut row.target);
-                if row.max_attempts > 0 && row.attempt >= row.max_attempts {
+                if row.max_attempts > 0 && row.attempt - row.spared >= row.max_attempts {
                     row.target = std::mem::replace(&mut row.state, "dead".into());
                 }
                 row.timeout = 0;
                 row.updated = self.clock;
+                row.held = false;
+                self.note_held(*at, "timed_out", &before);
                 tasks += 1;
             }
         }
@@ -557,6 +779,8 @@ impl From<&record::Task> for Row {
                 .unique_key()
                 .map_or_else(String::new, |key| key.to_string()),
             metadata: task.extras.as_deref().cloned().unwrap_or_default().metadata,
+            held: task.is_in_flight(),
+            spared: task.attempt - task.counted_attempts(),
         }
     }
 }
@@ -579,6 +803,15 @@ impl From<&Outcome> for Answer {
             }
             Outcome::TimedOut { tasks, resume } => {
                 Answer::TimedOut(*tasks, resume.map(|resume| (resume.at_ns, resume.seq)))
+            }
+            Outcome::Bulk {
+                matched,
+                changed,
+                after,
+                is_done,
+            } => {
+                let after = after.map(|after| (after.uuid, after.before_seq));
+                Answer::Bulk(*matched, *changed, after, *is_done)
             }
             Outcome::Expired { tasks, more } => Answer::Expired(*tasks, *more),
             Outcome::Ripened { tasks, more } => Answer::Ripened(*tasks, *more),

@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::model::{Answer, Model, Row};
+use super::model::{Answer, Model, Moment, Row};
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
-    Cancel, Claim, ClaimTasks, Command, Complete, CompleteTasks, Deadline, Expire, Extend, Forget,
-    Group, RequestKey, Ripen, Submit, SubmitTasks, Target, TimeOut, Update, command::Kind,
+    Bulk, BulkCursor, Cancel, CancelAll, Change, Claim, ClaimTasks, Command, Complete,
+    CompleteTasks, Condition, Deadline, Expire, Extend, Filter, Forget, Group, Number, RequestKey,
+    Requeue, Ripen, Submit, SubmitTasks, Target, TimeOut, Update, bulk, command::Kind,
 };
-use crate::queue::apply;
+use crate::queue::list::{self, Scope};
+use crate::queue::{apply, query, transition};
 use crate::store::record::Position;
 use crate::store::{MemoryStore, View};
 
@@ -41,6 +43,8 @@ enum Act {
         limit: u32,
     },
     Ripen,
+    /// Whether it goes on where the last one stopped.
+    Bulk(Bulk, bool),
     Forget {
         limit: u32,
     },
@@ -222,7 +226,81 @@ fn act() -> impl Strategy<Value = Act> {
         2 => clean_up.prop_map(|(at_s, queue, resume, limit, already)| Act::TimeOut { at_s, queue, resume, limit, already }),
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
         1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
+        3 => (bulk(), any::<bool>()).prop_map(|(bulk, resume)| Act::Bulk(bulk, resume)),
     ]
+}
+
+fn condition() -> impl Strategy<Value = Option<Condition>> {
+    prop::option::weighted(0.2, any::<bool>().prop_map(|holds| Condition { holds }))
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    const ANY_QUEUE: [&str; 4] = ["", "", "q", "r"];
+    const ANY_STATE: [&str; 6] = ["", "", "a", "b", "dead", "nowhere"];
+    let names = (name(&ANY_QUEUE), name(&ANY_STATE));
+    let worker = prop::sample::select(vec!["", "", "", "w1"]);
+    let word = prop::sample::select(vec!["", "", "", "word"]);
+    // The clock starts at 100.
+    let time =
+        || prop_oneof![4 => Just(0i64), 1 => 98..115i64].prop_map(|time_s| time_s * NS_PER_S);
+    let times = (time(), time(), time(), time());
+    (names, worker, word, times, condition(), condition()).prop_map(
+        |(names, worker, word, times, is_in_flight, is_delayed)| {
+            let metadata = [("key".to_owned(), word.to_owned())];
+            let metadata = metadata.into_iter().filter(|(_, value)| !value.is_empty());
+            Filter {
+                queue: names.0,
+                current_state: names.1,
+                worker: worker.into(),
+                metadata: metadata.collect(),
+                submitted_from_ns: times.0,
+                submitted_before_ns: times.1,
+                updated_from_ns: times.2,
+                updated_before_ns: times.3,
+                is_in_flight,
+                is_delayed,
+            }
+        },
+    )
+}
+
+fn bulk() -> impl Strategy<Value = Bulk> {
+    const OR_NONE: [&str; 4] = ["", "", "a", "b"];
+    let number = |range: std::ops::Range<i64>| {
+        let number = range.prop_map(|value| Number { value });
+        prop::option::of(number)
+    };
+    let states = || (name(&OR_NONE), name(&STATES));
+    let requeue = states().prop_map(|(new_state, auto)| Requeue {
+        auto_target_state: if new_state.is_empty() {
+            String::new()
+        } else {
+            auto
+        },
+        new_state,
+    });
+    let change = (states(), number(-1..2), number(-1..4));
+    let change = change.prop_map(|(states, priority, timeout_s)| Change {
+        new_state: states.0,
+        auto_target_state: states.1,
+        priority,
+        timeout_s,
+    });
+    let act = prop_oneof![
+        1 => Just(bulk::Act::Cancel(CancelAll {})),
+        3 => requeue.prop_map(bulk::Act::Requeue),
+        2 => change.prop_map(bulk::Act::Change),
+    ];
+    (filter(), any::<bool>(), act, 0..4u32, 0..3u64).prop_map(
+        |(filter, include_in_flight, act, limit, max_tasks)| Bulk {
+            filter: Some(filter),
+            include_in_flight,
+            act: Some(act),
+            limit,
+            max_tasks,
+            ..Bulk::default()
+        },
+    )
 }
 
 /// Few keys, so that they meet again, by the same request or another one.
@@ -246,6 +324,7 @@ fn log() -> impl Strategy<Value = Vec<(i64, Vec<Keyed>)>> {
 struct Resolver {
     named: u64,
     resume: Option<Deadline>,
+    bulk: Option<BulkCursor>,
 }
 
 impl Resolver {
@@ -297,6 +376,10 @@ impl Resolver {
             }
             Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
             Act::Forget { limit } => Kind::Forget(Forget { limit }),
+            Act::Bulk(bulk, resume) => Kind::Bulk(Bulk {
+                after: self.bulk.clone().filter(|_| resume),
+                ..bulk
+            }),
         }
     }
 
@@ -410,11 +493,54 @@ fn assert_same_state(store: &MemoryStore, model: &Model) {
     assert_eq!(store.header().clock_ns, model.clock, "clock");
 }
 
+/// What is told of each task is what the model saw.
+fn assert_same_histories(store: &MemoryStore, model: &Model) {
+    for entry in &model.tasks {
+        let task = query::task(store, entry.row.uuid).unwrap().unwrap();
+        let (told, dropped) = transition::history(&task);
+        let told: Vec<Moment> = told
+            .into_iter()
+            .map(|one| {
+                let [from, to, worker] =
+                    [one.from, one.to, one.worker].map(|name| name.to_string());
+                (one.at_ns, one.kind, from, to, worker, one.attempt)
+            })
+            .collect();
+        assert_eq!((told, dropped), (entry.history.clone(), 0));
+    }
+}
+
+/// Lists hold what a scan of all tasks finds, each once, whatever the size of their pieces.
+fn assert_same_lists(store: &MemoryStore, model: &Model, filter: &Filter, limit: usize) {
+    let uuids = |archived| {
+        let fitting = model.fitting(filter, archived).into_iter();
+        fitting.map(|at| model.tasks[at].row.uuid)
+    };
+    for scope in [Scope::Live, Scope::Archived, Scope::Both] {
+        let mut expected: Vec<_> = match scope {
+            Scope::Live => uuids(false).collect(),
+            Scope::Archived => uuids(true).collect(),
+            Scope::Both => uuids(false).chain(uuids(true)).collect(),
+        };
+        expected.sort();
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let piece = list::piece(store, filter, scope, after, limit).unwrap();
+            found.extend(piece.rows.iter().map(|row| row.uuid));
+            after = piece.resume;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{scope:?} {filter:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_machine_answers_as_the_model_does(log in log()) {
+    fn the_machine_answers_as_the_model_does(log in log(), filter in filter(), limit in 1..4usize) {
         let (mut store, mut model) = (MemoryStore::new(), Model::default());
         let (mut resolver, mut groups) = (Resolver::default(), Vec::new());
         let mut now_ns = 100 * NS_PER_S;
@@ -426,6 +552,12 @@ proptest! {
                 let kind = Some(resolver.resolve(&model, act));
                 let command = Command { kind, key };
                 let answer = model.apply(&command);
+                if let Answer::Bulk(_, _, after, _) = &answer {
+                    resolver.bulk = after.map(|(uuid, before_seq)| BulkCursor {
+                        uuid: bytes_of(uuid),
+                        before_seq,
+                    });
+                }
                 if let Answer::TimedOut(_, resume) = answer {
                     resolver.resume = resume.map(|(at_ns, seq)| Deadline { at_ns, seq });
                 }
@@ -438,6 +570,8 @@ proptest! {
             let answers: Vec<Answer> = outcomes.iter().map(Answer::from).collect();
             prop_assert_eq!(answers, expected);
             assert_same_state(&store, &model);
+            assert_same_histories(&store, &model);
+            assert_same_lists(&store, &model, &filter, limit);
             assert_in_step(&store);
         }
 

@@ -15,13 +15,13 @@ use std::fmt::Write as _;
 use goldenscript::{ArgumentConsumer, Context, Runner};
 use uuid::Uuid;
 
-use super::{assert_in_step, bytes_of, submit, uuid_of};
+use super::{assert_in_step, bytes_of, looking, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, Row, apply, query};
 use crate::store::record::{Deadline, Position, Task};
 use crate::store::{MemoryStore, View};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -39,6 +39,10 @@ macro_rules! scripts {
 scripts!(
     archive,
     attempts,
+    bulk_cancel,
+    bulk_requeue,
+    bulk_steps,
+    bulk_update,
     cancel,
     claim,
     claim_overrides,
@@ -52,6 +56,8 @@ scripts!(
     entries,
     expire,
     extend,
+    history,
+    list,
     max_attempts,
     metadata,
     key_expiry,
@@ -180,6 +186,14 @@ impl Script {
                     None => output.push_str("unknown"),
                 }
             }
+            "history" => {
+                let uuid = uuid_of(args.next_pos().ok_or("no name")?);
+                let task = query::task(&self.store, uuid)?.ok_or("unknown")?;
+                output = looking::print_history(&task)?;
+            }
+            "list" => {
+                output = looking::print_list(&self.store, args)?;
+            }
             "order" => {
                 let queue = args.take_key("queue").unwrap_or("default");
                 let state = args.take_key("state").unwrap_or("submitted");
@@ -214,7 +228,7 @@ impl Script {
                 for (queue, counts) in self.store.counts().queues() {
                     write!(output, "{queue}: {}", counts.total)?;
                     for (state, count) in &counts.states {
-                        write!(output, " {state}={count}")?;
+                        write!(output, " {state}={}", count.live)?;
                     }
                     writeln!(output)?;
                 }
@@ -289,7 +303,10 @@ impl Script {
             "ripen" => Kind::Ripen(durable::Ripen {
                 limit: read_number(args, "limit")?.try_into()?,
             }),
-            name => return Err(format!("no such command: {name}").into()),
+            name => match looking::read_bulk(name, args)? {
+                Some(bulk) => Kind::Bulk(bulk),
+                None => return Err(format!("no such command: {name}").into()),
+            },
         })
     }
 
@@ -397,7 +414,7 @@ fn read_payload(args: &mut ArgumentConsumer) -> bytes::Bytes {
     bytes::Bytes::copy_from_slice(payload.as_bytes())
 }
 
-fn read_number(args: &mut ArgumentConsumer, key: &str) -> Result<i64> {
+pub fn read_number(args: &mut ArgumentConsumer, key: &str) -> Result<i64> {
     Ok(match args.take_key(key) {
         Some("max") => i64::MAX,
         Some("min") => i64::MIN,
@@ -406,7 +423,7 @@ fn read_number(args: &mut ArgumentConsumer, key: &str) -> Result<i64> {
     })
 }
 
-fn read_time(time: &str) -> Result<i64> {
+pub fn read_time(time: &str) -> Result<i64> {
     if time == "max" {
         return Ok(i64::MAX);
     }
@@ -422,12 +439,12 @@ fn read_deadline(deadline: &str) -> Result<durable::Deadline> {
     })
 }
 
-fn name_of(uuid: Uuid) -> String {
+pub fn name_of(uuid: Uuid) -> String {
     let bytes = uuid.as_bytes().iter().take_while(|byte| **byte != 0);
     bytes.map(|byte| char::from(*byte)).collect()
 }
 
-fn print_time(ns: i64) -> String {
+pub fn print_time(ns: i64) -> String {
     match (ns / NS_PER_S, ns % NS_PER_S) {
         (seconds, 0) => seconds.to_string(),
         (seconds, ns) => format!("{seconds}+{ns}"),
@@ -435,7 +452,7 @@ fn print_time(ns: i64) -> String {
 }
 
 /// What is empty or 0 is left out.
-fn print_task(task: &Task) -> Result<String> {
+pub fn print_task(task: &Task) -> Result<String> {
     let mut out = name_of(task.uuid);
     if &*task.queue != "default" {
         write!(out, " queue={}", task.queue)?;
@@ -535,6 +552,7 @@ fn print_outcome(outcome: &Outcome) -> Result<String> {
                 if *more { ", there are more" } else { "" }
             )
         }
+        Outcome::Bulk { .. } => looking::print_bulk(outcome),
         Outcome::Refused(refusal) => print_refusal(refusal),
     })
 }

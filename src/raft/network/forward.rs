@@ -10,6 +10,7 @@ use tonic::{Code, Response, Status, Streaming};
 use super::peers::{Peers, Purpose, trouble};
 use crate::proto::durable::Origin;
 use crate::proto::{cluster, peer};
+use crate::queue;
 use crate::raft::ChangeFailure;
 use crate::raft::batches::Lost;
 
@@ -47,6 +48,7 @@ pub fn request(origin: Origin, commands: Bytes, term: u64) -> peer::ForwardReque
         origin: Some(origin),
         commands,
         term,
+        version: queue::VERSION,
     }
 }
 

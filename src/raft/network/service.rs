@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::proto::durable::Origin;
 use crate::proto::peer::peer_service_server::PeerService;
 use crate::proto::{cluster, peer};
+use crate::queue;
 use crate::raft::batches::Lost;
 use crate::raft::{ChangeFailure, Raft};
 
@@ -312,6 +313,11 @@ impl PeerService for PeerServer {
                 let Some(origin) = request.origin else {
                     return;
                 };
+                if request.version > queue::VERSION {
+                    // Spliced into an entry of an earlier version, they would mean another thing.
+                    refusals.refuse(origin.batch, Lost::NothingDone);
+                    continue;
+                }
                 host.forwarded(Forwarded {
                     origin,
                     commands: request.commands,

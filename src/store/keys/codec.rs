@@ -1,6 +1,5 @@
 //! Values as bytes: a version byte, then bincode.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bincode::Options as _;
@@ -8,14 +7,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use super::history::HistoryRow;
 use crate::store::StoreError;
-use crate::store::record::{Extras, Task};
+use crate::store::history::History;
+use crate::store::record::{Backoff, Extras, Task};
 use crate::store::view::Result;
 
 /// The version of all values. A change of a row's shape is a new one.
 const VERSION: u8 = 1;
 /// Tasks with fields that came later; all others are still written in the first version.
 const LATER_TASK_VERSION: u8 = 2;
+/// Tasks with fields that came after those.
+const NEWEST_TASK_VERSION: u8 = 3;
 
 /// Encodes a row.
 ///
@@ -122,7 +125,7 @@ pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
         claim_timeout_s: task.claim_timeout_s,
         request_digest: task.request_digest,
     };
-    if !task.has_later_fields() {
+    if !task.has_later_fields() && !task.has_newest_fields() {
         return encode(&row);
     }
     let extras = task.extras.as_deref();
@@ -135,7 +138,20 @@ pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
         unique_key: extras.map_or("", |extras| &extras.unique_key),
         metadata: metadata.map(|(key, value)| (&**key, &**value)).collect(),
     };
-    encode_as(LATER_TASK_VERSION, &later)
+    if !task.has_newest_fields() {
+        return encode_as(LATER_TASK_VERSION, &later);
+    }
+    let newest = NewestTaskRow {
+        row: later,
+        claimed_ns: task.claimed_ns,
+        group: extras.map_or("", |extras| &extras.group),
+        spared_attempts: extras.map_or(0, |extras| extras.spared_attempts),
+        backoff: extras
+            .and_then(|extras| extras.backoff)
+            .map(|backoff| backoff.numbers()),
+        history: HistoryRow::of(task),
+    };
+    encode_as(NEWEST_TASK_VERSION, &newest)
 }
 
 /// Decodes a task of `what`.
@@ -143,22 +159,54 @@ pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
 /// # Errors
 /// If the bytes are no task of a known version.
 pub fn decode_task(what: &str, bytes: &[u8]) -> Result<Arc<Task>> {
-    let Some((&LATER_TASK_VERSION, later)) = bytes.split_first() else {
-        let row: TaskRow<'_> = decode(what, bytes)?;
-        return Ok(Arc::new(row.into()));
+    let task = match bytes.split_first() {
+        Some((&NEWEST_TASK_VERSION, row)) => newest_task(what, decode_row(what, row)?)?,
+        Some((&LATER_TASK_VERSION, row)) => decode_row::<LaterTaskRow<'_>>(what, row)?.into(),
+        _ => decode::<TaskRow<'_>>(what, bytes)?.into(),
     };
-    let later: LaterTaskRow<'_> = decode_row(what, later)?;
-    let mut metadata = BTreeMap::new();
-    for (key, value) in later.metadata {
-        metadata.insert(key.to_owned(), value.to_owned());
+    Ok(Arc::new(task))
+}
+
+fn newest_task(what: &str, newest: NewestTaskRow<'_>) -> Result<Task> {
+    let extras = Extras {
+        group: newest.group.into(),
+        spared_attempts: newest.spared_attempts,
+        backoff: newest.backoff.map(Backoff::from),
+        ..newest.row.extras()
+    };
+    let mut task = Task {
+        claimed_ns: newest.claimed_ns,
+        extras: extras.shared(),
+        ..newest.row.into()
+    };
+    if let Some(history) = newest.history {
+        task.history = history.read(what, &task)?;
     }
-    Ok(Arc::new(Task {
-        not_before_ns: later.not_before_ns,
-        max_attempts: later.max_attempts,
-        is_delayed: later.is_delayed,
-        extras: Extras::shared(later.unique_key, metadata),
-        ..later.row.into()
-    }))
+    Ok(task)
+}
+
+impl From<LaterTaskRow<'_>> for Task {
+    fn from(later: LaterTaskRow<'_>) -> Self {
+        Task {
+            not_before_ns: later.not_before_ns,
+            max_attempts: later.max_attempts,
+            is_delayed: later.is_delayed,
+            extras: later.extras().shared(),
+            ..later.row.into()
+        }
+    }
+}
+
+impl LaterTaskRow<'_> {
+    fn extras(&self) -> Extras {
+        let metadata = self.metadata.iter();
+        let metadata = metadata.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Extras {
+            unique_key: self.unique_key.into(),
+            metadata: metadata.collect(),
+            ..Extras::default()
+        }
+    }
 }
 
 impl From<TaskRow<'_>> for Task {
@@ -181,6 +229,8 @@ impl From<TaskRow<'_>> for Task {
             not_before_ns: 0,
             max_attempts: 0,
             is_delayed: false,
+            claimed_ns: 0,
+            history: History::default(),
             extras: None,
         }
     }
@@ -217,6 +267,19 @@ struct LaterTaskRow<'a> {
     unique_key: &'a str,
     #[serde(borrow)]
     metadata: Vec<(&'a str, &'a str)>,
+}
+
+/// A task on disk that has the newest fields. The order of the fields is the format.
+#[derive(Serialize, Deserialize)]
+struct NewestTaskRow<'a> {
+    #[serde(borrow)]
+    row: LaterTaskRow<'a>,
+    claimed_ns: i64,
+    group: &'a str,
+    spared_attempts: i64,
+    backoff: Option<[i64; 4]>,
+    #[serde(borrow)]
+    history: Option<HistoryRow<'a>>,
 }
 
 /// Bytes that are copied at once; serde would take them one by one.

@@ -1,14 +1,16 @@
-//! Numbers of live tasks: queue, 0, state, 0 → number, and, where some are delayed, their number.
+//! Numbers of live tasks: queue, 0, state, 0 → number, then those of the delayed ones and of those in
+//! flight; zeros at the end are left out.
 
-use super::codec::fixed;
 use super::ready::{parse_prefix, prefix};
 use super::{Keyspace, Tree};
+use crate::store::StoreError;
 use crate::store::counts::LineCount;
 use crate::store::record::Name;
 use crate::store::view::Result;
 
 const WHAT: &str = "checkpoint, counts";
 const NUMBER_BYTES: usize = 8;
+const MOST_NUMBERS: usize = 3;
 
 /// Numbers of live tasks: (queue, state) → numbers. None of them counts no task.
 #[derive(Debug)]
@@ -28,22 +30,24 @@ impl Keyspace for LineCounts {
     }
 
     fn value(value: &LineCount) -> Result<Vec<u8>> {
-        let mut bytes = value.live.to_be_bytes().to_vec();
-        if value.delayed > 0 {
-            bytes.extend_from_slice(&value.delayed.to_be_bytes());
-        }
-        Ok(bytes)
+        let numbers = [value.live, value.delayed, value.in_flight];
+        let is_set = |number: &u64| *number > 0;
+        let used = numbers.iter().rposition(is_set).map_or(1, |last| last + 1);
+        let numbers = numbers.iter().take(used);
+        Ok(numbers.flat_map(|number| number.to_be_bytes()).collect())
     }
 
     fn parse_value(bytes: &[u8]) -> Result<LineCount> {
-        let (live, delayed) = bytes.split_at(bytes.len().min(NUMBER_BYTES));
-        let number = |bytes| Ok(u64::from_be_bytes(fixed(WHAT, bytes)?));
+        let (numbers, rest) = bytes.as_chunks::<NUMBER_BYTES>();
+        let number = |at: usize| numbers.get(at).copied().map_or(0, u64::from_be_bytes);
+        if numbers.is_empty() || numbers.len() > MOST_NUMBERS || !rest.is_empty() {
+            let detail = format!("counts of {} bytes", bytes.len());
+            return Err(StoreError::damaged(WHAT, detail));
+        }
         Ok(LineCount {
-            live: number(live)?,
-            delayed: match delayed {
-                [] => 0,
-                delayed => number(delayed)?,
-            },
+            live: number(0),
+            delayed: number(1),
+            in_flight: number(2),
         })
     }
 }
@@ -56,10 +60,17 @@ mod tests {
     const SOME: LineCount = LineCount {
         live: 300,
         delayed: 0,
+        in_flight: 0,
     };
     const SOME_DELAYED: LineCount = LineCount {
         live: 300,
         delayed: 7,
+        in_flight: 0,
+    };
+    const SOME_IN_FLIGHT: LineCount = LineCount {
+        live: 300,
+        delayed: 0,
+        in_flight: 9,
     };
 
     #[test]
@@ -68,10 +79,12 @@ mod tests {
         let names = names.map(|(queue, state)| (Name::from(queue), Name::from(state)));
         check_keys::<LineCounts>(&names);
         check_value::<LineCounts>(&SOME);
-        let bytes = LineCounts::value(&SOME_DELAYED).unwrap();
-        assert_eq!(LineCounts::parse_value(&bytes).unwrap(), SOME_DELAYED);
-        for cut in (0..bytes.len()).filter(|cut| *cut != NUMBER_BYTES) {
-            assert!(LineCounts::parse_value(&bytes[..cut]).is_err(), "{cut}");
+        for counts in [SOME_DELAYED, SOME_IN_FLIGHT] {
+            let bytes = LineCounts::value(&counts).unwrap();
+            assert_eq!(LineCounts::parse_value(&bytes).unwrap(), counts);
+            for cut in (0..bytes.len()).filter(|cut| *cut == 0 || cut % NUMBER_BYTES != 0) {
+                assert!(LineCounts::parse_value(&bytes[..cut]).is_err(), "{cut}");
+            }
         }
     }
 
@@ -79,5 +92,7 @@ mod tests {
     fn golden() {
         check_golden::<LineCounts>(&SOME, "000000000000012c");
         check_golden::<LineCounts>(&SOME_DELAYED, "000000000000012c0000000000000007");
+        let golden = "000000000000012c00000000000000000000000000000009";
+        check_golden::<LineCounts>(&SOME_IN_FLIGHT, golden);
     }
 }

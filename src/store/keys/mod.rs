@@ -12,7 +12,9 @@ pub mod codec;
 mod counts;
 mod deadlines;
 mod delayed;
+mod documents;
 mod header;
+mod history;
 pub mod ready;
 mod tasks;
 mod unique;
@@ -20,6 +22,7 @@ mod unique;
 pub use answers::{Answers, Expiries};
 pub use buckets::{Buckets, join_uuids, split_uuids};
 pub use counts::LineCounts;
+pub use documents::DocumentRows;
 pub use header::{Head, StoredHeader};
 pub use tasks::{Archive, Live};
 pub use unique::Unique;
@@ -49,11 +52,13 @@ pub enum Tree {
     Answers,
     /// Footprints of remembered answers by time of forgetting and request key.
     Expiries,
+    /// Documents by kind and name.
+    Documents,
 }
 
 impl Tree {
     /// All trees, by their number.
-    pub const ALL: [Tree; 11] = [
+    pub const ALL: [Tree; 12] = [
         Tree::Live,
         Tree::Ready,
         Tree::Deadlines,
@@ -65,6 +70,7 @@ impl Tree {
         Tree::Unique,
         Tree::Answers,
         Tree::Expiries,
+        Tree::Documents,
     ];
 
     /// The name on disk.
@@ -81,6 +87,7 @@ impl Tree {
             Tree::Unique => "unique",
             Tree::Answers => "answers",
             Tree::Expiries => "expiries",
+            Tree::Documents => "documents",
         }
     }
 

@@ -51,8 +51,10 @@ impl<const ARCHIVED: bool> Keyspace for Tasks<ARCHIVED> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::history::{History, Transition, TransitionKind};
     use crate::store::keys::testing::{check_golden, check_keys, check_value};
-    use crate::store::testing::{full_task, task};
+    use crate::store::record::{Backoff, Extras};
+    use crate::store::testing::{full_task, newest_task, task};
 
     #[test]
     fn round_trip() {
@@ -88,6 +90,112 @@ mod tests {
         );
         check_golden::<Live>(&Arc::new(full_task(7)), golden);
         check_golden::<Archive>(&Arc::new(full_task(7)), golden);
+    }
+
+    #[test]
+    fn golden_with_the_newest_fields() {
+        let golden = concat!(
+            "030000000000000007700000000000000007057175657565097375626d697474",
+            "6564117375626d69747465642d776f726b696e67fd0000546cfc392f2ffd0200",
+            "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
+            "00000000000010000000fd00006827edc4f5310a0106756e6971756502036b65",
+            "790576616c7565046c65657200fd0400546cfc392f2f0567726f7570060102fb",
+            "b004fb90011401030105666972737402010104fc0094357702020200fd001c59",
+            "791b00000000",
+        );
+        check_golden::<Live>(&Arc::new(newest_task(7)), golden);
+        check_golden::<Archive>(&Arc::new(newest_task(7)), golden);
+    }
+
+    /// The archive is most of what is on disk.
+    #[test]
+    fn a_history_takes_little_room() {
+        let transition = |kind, at_ns, from: &str, worker: &str| Transition {
+            at_ns,
+            kind,
+            from: from.into(),
+            worker: worker.into(),
+            attempt: 1,
+        };
+        let plain = Task {
+            current_state: "completed".into(),
+            auto_target_state: "completed".into(),
+            attempt: 1,
+            ..task(7)
+        };
+        let transitions = [
+            transition(
+                TransitionKind::Claimed,
+                plain.submit_time_ns + 3_600_000_000_000,
+                "submitted",
+                "worker",
+            ),
+            transition(
+                TransitionKind::Completed,
+                plain.submit_time_ns + 3_700_000_000_000,
+                "submitted-working",
+                "worker",
+            ),
+        ];
+        let told = Task {
+            history: History::from_oldest(0, transitions),
+            ..plain.clone()
+        };
+        let bytes = |task: &Task| Archive::value(&Arc::new(task.clone())).unwrap().len();
+        assert!(
+            bytes(&told) - bytes(&plain) <= 70,
+            "{}",
+            bytes(&told) - bytes(&plain)
+        );
+        assert!(told.memory_bytes() <= plain.memory_bytes() + 200);
+    }
+
+    #[test]
+    fn a_history_that_names_what_is_not_there_is_damage() {
+        let bytes = Live::value(&Arc::new(newest_task(7))).unwrap();
+        let tail = bytes.len() - 22;
+        // The kind of the first transition, and the places of its two names.
+        for at in [tail, tail + 1, tail + 2] {
+            let mut damaged = bytes.clone();
+            assert!(damaged[at] < 9, "{damaged:?}");
+            damaged[at] = 99;
+            assert!(Live::parse_value(&damaged).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn each_of_the_newest_fields_is_kept() {
+        let with = |extras: Extras| Task {
+            extras: extras.shared(),
+            ..task(7)
+        };
+        let each = [
+            Task {
+                claimed_ns: 1,
+                ..task(7)
+            },
+            Task {
+                history: newest_task(7).history,
+                ..task(7)
+            },
+            with(Extras {
+                group: "group".into(),
+                ..Extras::default()
+            }),
+            with(Extras {
+                backoff: Some(Backoff::from([1, 0, 100, 0])),
+                ..Extras::default()
+            }),
+            with(Extras {
+                spared_attempts: 1,
+                ..Extras::default()
+            }),
+        ];
+        let plain = task(7).hash();
+        for task in each {
+            assert_ne!(task.hash(), plain);
+            check_value::<Live>(&Arc::new(task));
+        }
     }
 
     #[test]

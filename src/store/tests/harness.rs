@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::store::answer::Answer;
+use crate::store::documents::DocumentKey;
+use crate::store::history::{Transition, TransitionKind};
 use crate::store::options::Hook;
 use crate::store::record::{Extras, Name, Position, Task};
 use crate::store::{Change, Changes, MemoryStore, Options, Store, View};
@@ -106,6 +108,7 @@ impl Log {
                 after.payload = Bytes::new();
                 after.current_state = "ended".into();
                 after.is_delayed = false;
+                after.claimed_ns = 0;
                 let after = Arc::new(after);
                 Some(match op % 2 {
                     0 => Change::Complete { before, after },
@@ -121,6 +124,7 @@ impl Log {
                 Some(Change::Replace { before, after })
             }
             12 | 13 => self.remember(KEYS[usize::from(a) % 5], b, c, now_ns),
+            14 if b % 2 == 0 => Some(self.document(a, c)),
             14 => {
                 let (expiry, footprint) = self.model.next_expiring_answer(None).unwrap()?;
                 Some(Change::Forget { expiry, footprint })
@@ -130,6 +134,17 @@ impl Log {
                 Some(Change::Expire { index, bucket })
             }
         }
+    }
+
+    /// A document is put in, changed or taken away.
+    fn document(&self, name: u8, value: u8) -> Change {
+        let key = DocumentKey {
+            kind: name % 2,
+            name: QUEUES[usize::from(name) % 3].into(),
+        };
+        let before = self.model.documents().get(key.kind, &key.name).cloned();
+        let after = (!value.is_multiple_of(4)).then(|| Bytes::from(vec![value; 3]));
+        Change::Document { key, before, after }
     }
 
     fn submit(&mut self, queue: &str, state: &str, kind: u8, now_ns: i64) -> Change {
@@ -150,7 +165,17 @@ impl Log {
             let is_free = self.model.unique(queue, key).unwrap().is_none();
             let key = if is_free { key } else { "" };
             let metadata = [("key".to_owned(), "v".repeat(usize::from(kind)))].into();
-            task.extras = Extras::shared(key, metadata);
+            let extras = Extras {
+                unique_key: key.into(),
+                metadata,
+                group: if kind & 4 > 0 {
+                    "group".into()
+                } else {
+                    Name::default()
+                },
+                ..Extras::default()
+            };
+            task.extras = extras.shared();
             task.max_attempts = 3;
         }
         self.uuids.push(task.uuid);
@@ -192,6 +217,7 @@ impl Log {
     pub fn compare(&self, found: &impl View, wanted: &impl View) {
         assert_eq!(found.header(), wanted.header());
         assert_eq!(found.counts(), wanted.counts());
+        assert_eq!(found.documents(), wanted.documents());
         for uuid in &self.uuids {
             assert_eq!(found.live(*uuid).unwrap(), wanted.live(*uuid).unwrap());
             assert_eq!(
@@ -212,6 +238,7 @@ impl Log {
             }
         }
         self.compare_answers(found, wanted);
+        compare_scans(found, wanted);
         let mut after = None;
         loop {
             let next = wanted.next_deadline(after).unwrap();
@@ -287,9 +314,45 @@ impl Log {
     }
 }
 
+/// Scans in pieces of any size find the same tasks.
+fn compare_scans(found: &impl View, wanted: &impl View) {
+    for limit in [1, 3, 100] {
+        for archived in [false, true] {
+            let all = |view: &dyn View| {
+                let (mut tasks, mut after) = (Vec::new(), None);
+                loop {
+                    let page = match archived {
+                        false => view.live_after(after, limit).unwrap(),
+                        true => view.archived_after(after, limit).unwrap(),
+                    };
+                    let uuids = page.tasks.iter().map(|task| task.uuid);
+                    assert!(uuids.is_sorted() && page.tasks.len() <= 3 * limit);
+                    tasks.extend(page.tasks);
+                    after = match (page.resume, after) {
+                        (None, _) => return tasks,
+                        (Some(resume), after) => {
+                            assert!(after.is_none_or(|after| after < resume));
+                            Some(resume)
+                        }
+                    };
+                }
+            };
+            assert_eq!(all(found), all(wanted), "{limit}, {archived}");
+        }
+    }
+}
+
 /// Current and target state change places, as in a claim.
 fn swapped(before: &Task, now_ns: i64) -> Arc<Task> {
     let mut after = before.clone();
+    after.claimed_ns = if before.claimed_ns == 0 { now_ns } else { 0 };
+    after.history = before.history.with(Transition {
+        at_ns: now_ns,
+        kind: TransitionKind::Claimed,
+        from: before.current_state.clone(),
+        worker: before.worker.clone(),
+        attempt: before.attempt + 1,
+    });
     after.current_state = before.auto_target_state.clone();
     after.auto_target_state = before.current_state.clone();
     after.update_time_ns = now_ns;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::store::layered::{Base, Layered};
+use crate::store::layered::{Base, Layered, Part};
 use crate::store::overlay::Overlay;
 use crate::store::view::Result;
 
@@ -27,6 +27,16 @@ impl Base<u32, u32> for Maps {
         self.reads.set(self.reads.get() + 1);
         let range = self.rows.range((from, Bound::Unbounded)).take(limit);
         Ok(range.map(|(key, value)| (*key, *value)).collect())
+    }
+
+    fn read_some(
+        &self,
+        from: Bound<&u32>,
+        limit: usize,
+        _bytes: usize,
+        wanted: &dyn Fn(&u32) -> bool,
+    ) -> Result<Part<u32, u32>> {
+        Ok(Part::of(self.read(from, limit)?, limit, wanted))
     }
 }
 
@@ -120,6 +130,23 @@ impl Pair {
         assert_eq!(found, next.map(|(key, value)| (*key, *value)));
         let found = self.layered.get(&near, &self.base).unwrap();
         assert_eq!(found, self.model.get(&near).copied());
+        self.check_scan(near);
+    }
+
+    /// Pieces of any size hold all keys after one, each once.
+    fn check_scan(&self, near: u32) {
+        let limit = 1 + near as usize % 9;
+        let (mut found, mut after) = (Vec::new(), Some(near));
+        while after.is_some() {
+            let part = self.layered.scan(after.as_ref(), limit, 0, &self.base);
+            let part = part.unwrap();
+            assert!(part.rows.len() <= 3 * limit);
+            assert!(part.resume.is_none() || part.resume > after);
+            found.extend(part.rows);
+            after = part.resume;
+        }
+        let model = self.model.range((Bound::Excluded(near), Bound::Unbounded));
+        assert!(found.iter().map(|(key, value)| (key, value)).eq(model));
     }
 }
 
