@@ -109,7 +109,10 @@ impl Client {
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
-        let request = SubmitTasksRequest { tasks };
+        let request = SubmitTasksRequest {
+            tasks,
+            ..Default::default()
+        };
         let submit =
             |mut service: Service, request| async move { service.submit_tasks(request).await };
         let answer = self.nodes.call(&Call::change(), request, submit).await?;
@@ -124,6 +127,7 @@ impl Client {
         let request = GetTaskStateByIdRequest {
             uuid: uuid.to_string(),
             queue: String::new(),
+            ..Default::default()
         };
         let get = |mut service: Service, request| async move {
             service.get_task_state_by_id(request).await
@@ -158,6 +162,7 @@ impl Client {
         let request = GetNextTasksRequest {
             next: Some(claim.request),
             max_tasks: i32::try_from(max).unwrap_or(i32::MAX),
+            ..Default::default()
         };
         let claim =
             |mut service: Service, request| async move { service.get_next_tasks(request).await };
@@ -200,6 +205,7 @@ impl Client {
             current_state: held.state.clone(),
             attempt: held.attempt,
             next_task,
+            ..Default::default()
         };
         let complete =
             |mut service: Service, request| async move { service.complete_task(request).await };
@@ -229,6 +235,7 @@ impl Client {
             queue: known.queue.clone(),
             current_state: known.state.clone(),
             attempt: known.attempt,
+            ..Default::default()
         };
         let cancel =
             |mut service: Service, request| async move { service.cancel_task(request).await };
@@ -257,6 +264,7 @@ impl Client {
             current_state: held.state.clone(),
             attempt: held.attempt,
             timeout: to_s(lease),
+            ..Default::default()
         };
         let extend =
             |mut service: Service, request| async move { service.extend_task(request).await };
@@ -272,7 +280,7 @@ impl Client {
     pub async fn queues(&self) -> Result<Vec<String>, Error> {
         let queues =
             |mut service: Service, request| async move { service.get_queues(request).await };
-        let request = GetQueuesRequest {};
+        let request = GetQueuesRequest::default();
         let answer = self.nodes.call(&Call::read(), request, queues).await?;
         Ok(answer.message.queues)
     }
@@ -284,6 +292,7 @@ impl Client {
     pub async fn counts_of(&self, queue: impl Into<String>) -> Result<StateCounts, Error> {
         let request = GetTaskStateCountsRequest {
             queue: queue.into(),
+            ..Default::default()
         };
         let counts = |mut service: Service, request| async move {
             service.get_task_state_counts(request).await
@@ -303,7 +312,7 @@ impl Client {
         let counts = |mut service: Service, request| async move {
             service.get_queue_and_state_counts(request).await
         };
-        let request = GetQueueAndStateCountsRequest {};
+        let request = GetQueueAndStateCountsRequest::default();
         let answer = self.nodes.call(&Call::read(), request, counts).await?;
         let of = |counts: proto::QueueAndStateCounts| StateCounts {
             total: counts.count,

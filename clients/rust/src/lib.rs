@@ -23,6 +23,11 @@
 //! }
 //! ```
 
+#![allow(
+    clippy::needless_update,
+    reason = "requests grow: the rest of their fields keep their defaults"
+)]
+
 mod claim;
 mod client;
 mod error;

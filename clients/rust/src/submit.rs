@@ -187,6 +187,7 @@ mod tests {
             metadata: [("a".to_owned(), "b".to_owned())].into(),
             claim_timeout: 9,
             max_attempts: 4,
+            ..Default::default()
         };
         assert_eq!(submit.into_request().unwrap(), expected);
     }

@@ -77,6 +77,7 @@ impl Update {
             timeout: self.timeout.map_or(0, to_s),
             payload: self.payload,
             priority: self.priority.unwrap_or(task.priority),
+            ..Default::default()
         }
     }
 }
