@@ -280,6 +280,7 @@ def test_the_image_gets_all_that_cargo_needs():
     assert all((ROOT / name).exists() for name in sent)
     manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
     needed = {"Cargo.toml", "Cargo.lock", "build.rs", "src", "proto"} | ({"benches"} if "[[bench]]" in manifest else set())
+    needed |= set(re.findall(r'"([^"]+)"', re.search(r"^members = \[(.*)\]$", manifest, re.MULTILINE)[1]))
     assert needed <= sent
 
 
