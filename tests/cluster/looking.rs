@@ -3,7 +3,7 @@
 use corndogs::proto::v1alpha1::*;
 
 use crate::common::cluster::Cluster;
-use crate::common::{PATIENCE, Random, keyed};
+use crate::common::{Api, PATIENCE, Random, keyed, until};
 
 const TASKS: usize = 20_000;
 
@@ -12,6 +12,19 @@ fn filter(queue: &str) -> TaskFilter {
         queue: queue.into(),
         ..Default::default()
     }
+}
+
+/// Waits until some are changed: they are claimed before all others.
+async fn until_some_are_changed(api: &mut Api) {
+    until("a changed task", async || {
+        let claim = GetNextTaskRequest {
+            queue: "q".into(),
+            ..Default::default()
+        };
+        let task = api.claim(claim).await.unwrap().unwrap();
+        (task.priority == 5).then_some(())
+    })
+    .await;
 }
 
 /// A follower's list holds all that was acknowledged; an act on many that is retried by a key
@@ -56,19 +69,7 @@ async fn an_act_on_many_survives_its_leader() {
             }
         }
     });
-    let until = tokio::time::Instant::now() + PATIENCE;
-    // Once some are changed, and before all are.
-    loop {
-        let changed = GetNextTaskRequest {
-            queue: "q".into(),
-            ..Default::default()
-        };
-        let task = api.claim(changed).await.unwrap().unwrap();
-        if task.priority == 5 {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < until);
-    }
+    until_some_are_changed(&mut api).await;
     cluster.node_mut(leader).kill();
     let (done, mut other, request) = retried.await.unwrap();
     assert!(

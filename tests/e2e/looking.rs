@@ -271,59 +271,33 @@ async fn bad_lists_are_refused() {
     };
     let page = api.client.list_tasks(first.clone()).await.unwrap();
     let page_token = page.into_inner().next_page_token;
-    let filtered = |filter| list(filter);
+    let page = |page_size, page_token: &str, filter| ListTasksRequest {
+        page_size,
+        page_token: page_token.into(),
+        ..list(filter)
+    };
+    let worker = TaskFilter {
+        worker: "w".repeat(256),
+        ..Default::default()
+    };
+    let time = TaskFilter {
+        updated_from: -1,
+        ..Default::default()
+    };
+    let both = TaskFilter {
+        is_archived: Some(true),
+        or_archived: true,
+        ..Default::default()
+    };
     let bad = [
-        (
-            "page_size",
-            ListTasksRequest {
-                page_size: -1,
-                ..first.clone()
-            },
-        ),
-        (
-            "page_size",
-            ListTasksRequest {
-                page_size: 1001,
-                ..first.clone()
-            },
-        ),
-        (
-            "page_token",
-            ListTasksRequest {
-                page_token: "x".into(),
-                ..first.clone()
-            },
-        ),
-        (
-            "page_token",
-            ListTasksRequest {
-                page_token: page_token.clone(),
-                ..list(of_queue("r"))
-            },
-        ),
-        ("filter.queue", filtered(of_queue("a\nb"))),
-        (
-            "filter.worker",
-            filtered(TaskFilter {
-                worker: "w".repeat(256),
-                ..Default::default()
-            }),
-        ),
-        (
-            "filter.updated_from",
-            filtered(TaskFilter {
-                updated_from: -1,
-                ..Default::default()
-            }),
-        ),
-        (
-            "filter.is_archived",
-            filtered(TaskFilter {
-                is_archived: Some(true),
-                or_archived: true,
-                ..Default::default()
-            }),
-        ),
+        ("page_size", page(-1, "", of_queue("q"))),
+        ("page_size", page(1001, "", of_queue("q"))),
+        ("page_token", page(1, "x", of_queue("q"))),
+        ("page_token", page(1, &page_token, of_queue("r"))),
+        ("filter.queue", list(of_queue("a\nb"))),
+        ("filter.worker", list(worker)),
+        ("filter.updated_from", list(time)),
+        ("filter.is_archived", list(both)),
     ];
     for (field, request) in bad {
         let status = api.client.list_tasks(request).await.unwrap_err();

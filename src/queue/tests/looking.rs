@@ -8,7 +8,7 @@ use super::script::{Result, name_of, print_task, print_time, read_number, read_t
 use super::{bytes_of, uuid_of};
 use crate::proto::durable::{self, Bulk, BulkCursor, Condition, Filter, Number, bulk::Act};
 use crate::queue::list::{self, Scope};
-use crate::queue::{Outcome, Row, transition};
+use crate::queue::{Outcome, Row, query, transition};
 use crate::store::MemoryStore;
 use crate::store::record::Task;
 
@@ -103,8 +103,21 @@ pub fn print_bulk(outcome: &Outcome) -> String {
     format!("{matched} matched, {changed} changed{after}{done}")
 }
 
+/// Answers `history` of a task and `list`.
+pub fn ask(store: &MemoryStore, name: &str, args: &mut ArgumentConsumer) -> Result<Option<String>> {
+    Ok(match name {
+        "history" => {
+            let uuid = uuid_of(args.next_pos().ok_or("no name")?);
+            let task = query::task(store, uuid)?.ok_or("unknown")?;
+            Some(print_history(&task)?)
+        }
+        "list" => Some(print_list(store, args)?),
+        _ => None,
+    })
+}
+
 /// A line for each transition.
-pub fn print_history(task: &Task) -> Result<String> {
+fn print_history(task: &Task) -> Result<String> {
     let (transitions, dropped) = transition::history(task);
     let mut output = String::new();
     if dropped > 0 {
@@ -122,7 +135,7 @@ pub fn print_history(task: &Task) -> Result<String> {
 }
 
 /// One piece; `in` is `live`, `archived` or `both`.
-pub fn print_list(store: &MemoryStore, args: &mut ArgumentConsumer) -> Result<String> {
+fn print_list(store: &MemoryStore, args: &mut ArgumentConsumer) -> Result<String> {
     let scope = match args.take_key("in") {
         Some("archived") => Scope::Archived,
         Some("both") => Scope::Both,

@@ -192,14 +192,6 @@ impl Script {
                     None => output.push_str("unknown"),
                 }
             }
-            "history" => {
-                let uuid = uuid_of(args.next_pos().ok_or("no name")?);
-                let task = query::task(&self.store, uuid)?.ok_or("unknown")?;
-                output = looking::print_history(&task)?;
-            }
-            "list" => {
-                output = looking::print_list(&self.store, args)?;
-            }
             "order" => {
                 let queue = args.take_key("queue").unwrap_or("default");
                 let state = args.take_key("state").unwrap_or("submitted");
@@ -282,7 +274,7 @@ impl Script {
                     writeln!(output, "{at}: {}", print_totals(&totals))?;
                 }
             }
-            _ => return Ok(None),
+            name => return looking::ask(&self.store, name, args),
         }
         Ok(Some(output))
     }
