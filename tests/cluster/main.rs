@@ -24,6 +24,7 @@ mod batches;
 mod bootstrap;
 mod delayed;
 mod failures;
+mod figures;
 mod faults;
 mod gaps;
 mod leases;
