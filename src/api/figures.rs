@@ -191,7 +191,9 @@ fn line(line: &Line, now_ns: i64) -> LineFigures {
     let counts = line.counts;
     let oldest_ns = line.oldest_submit_ns;
     let age_ns = oldest_ns.map_or(0, |at_ns| now_ns.saturating_sub(at_ns).max(0));
-    let waiting = counts.live.saturating_sub(counts.in_flight + counts.delayed);
+    let waiting = counts
+        .live
+        .saturating_sub(counts.in_flight + counts.delayed);
     LineFigures {
         queue: line.queue.to_string(),
         state: line.state.to_string(),

@@ -10,7 +10,8 @@ use crate::clock;
 use crate::config::value::duration;
 use crate::proto::v1alpha1::*;
 
-const MORE: &str = "there is more: ask for a larger --max, or go on with --after-queue and the like";
+const MORE: &str =
+    "there is more: ask for a larger --max, or go on with --after-queue and the like";
 const PARTLY: &str = "figures of the window are missing: they took more room than there is";
 
 /// When a window begins and ends.
@@ -45,7 +46,12 @@ pub struct Figures {
     #[command(flatten)]
     window: Window,
     /// The most queues and states that are shown.
-    #[arg(long = "max", alias = "max-lines", value_name = "N", default_value_t = 1000)]
+    #[arg(
+        long = "max",
+        alias = "max-lines",
+        value_name = "N",
+        default_value_t = 1000
+    )]
     max_lines: i32,
     /// Those after this queue ...
     #[arg(long, default_value_t, hide_default_value = true)]
@@ -83,7 +89,12 @@ pub struct Workers {
     #[command(flatten)]
     window: Window,
     /// The most rows that are shown.
-    #[arg(long = "max", alias = "max-workers", value_name = "N", default_value_t = 1000)]
+    #[arg(
+        long = "max",
+        alias = "max-workers",
+        value_name = "N",
+        default_value_t = 1000
+    )]
     max_workers: i32,
     /// Those after this queue ...
     #[arg(long, default_value_t, hide_default_value = true)]
@@ -180,13 +191,29 @@ fn window(start: i64, end: i64) -> String {
 
 fn show_lines(response: &GetQueueFiguresResponse) -> String {
     let mut rows = vec![head(&[
-        "queue", "state", "waiting", "in_flight", "delayed", "oldest", "submitted", "claimed",
-        "completed", "canceled", "timed_out", "dead", "waited_p50", "waited_p99", "worked_p50",
+        "queue",
+        "state",
+        "waiting",
+        "in_flight",
+        "delayed",
+        "oldest",
+        "submitted",
+        "claimed",
+        "completed",
+        "canceled",
+        "timed_out",
+        "dead",
+        "waited_p50",
+        "waited_p99",
+        "worked_p50",
         "worked_p99",
     ])];
     for line in &response.lines {
         let events = line.events.unwrap_or_default();
-        let (waited, worked) = (line.waited.unwrap_or_default(), line.worked.unwrap_or_default());
+        let (waited, worked) = (
+            line.waited.unwrap_or_default(),
+            line.worked.unwrap_or_default(),
+        );
         let oldest = match line.oldest_submit_time {
             0 => "-".to_owned(),
             _ => length(line.oldest_age_ms.saturating_mul(1000)),
@@ -196,10 +223,12 @@ fn show_lines(response: &GetQueueFiguresResponse) -> String {
         row.push(oldest);
         row.extend(counts(&events));
         for lengths in [waited, worked] {
-            row.extend([lengths.p50_us, lengths.p99_us].map(|us| match lengths.count {
-                0 => "-".to_owned(),
-                _ => length(us),
-            }));
+            row.extend(
+                [lengths.p50_us, lengths.p99_us].map(|us| match lengths.count {
+                    0 => "-".to_owned(),
+                    _ => length(us),
+                }),
+            );
         }
         rows.push(row);
     }
@@ -208,7 +237,13 @@ fn show_lines(response: &GetQueueFiguresResponse) -> String {
 
 fn show_workers(response: &GetWorkersResponse) -> String {
     let mut rows = vec![head(&[
-        "queue", "worker", "state", "last_seen", "claimed", "completed", "timed_out",
+        "queue",
+        "worker",
+        "state",
+        "last_seen",
+        "claimed",
+        "completed",
+        "timed_out",
     ])];
     for worker in &response.workers {
         let last_seen = match worker.last_seen {
@@ -230,7 +265,13 @@ fn show_workers(response: &GetWorkersResponse) -> String {
 
 fn show_steps(response: &GetHistoryResponse) -> String {
     let mut rows = vec![head(&[
-        "start", "submitted", "claimed", "completed", "canceled", "timed_out", "dead",
+        "start",
+        "submitted",
+        "claimed",
+        "completed",
+        "canceled",
+        "timed_out",
+        "dead",
     ])];
     for step in &response.steps {
         let mut row = vec![show_time(step.start)];

@@ -63,7 +63,8 @@ pub fn lines(
     let first = queue.or(after.map(|after| after.0)).unwrap_or_default();
     let queues = view.counts().queues_from(first);
     let queues = queues.take_while(|(name, _)| queue.is_none_or(|queue| ***name == *queue));
-    let live = queues.flat_map(|(queue, counts)| counts.states.keys().map(move |state| (queue, state)));
+    let live =
+        queues.flat_map(|(queue, counts)| counts.states.keys().map(move |state| (queue, state)));
     let mut keys: BTreeSet<_> = live.filter(is_after).take(limit + 1).collect();
     keys.extend(totals.keys().filter(|key| is_after(key)));
     let has_more = keys.len() > limit;

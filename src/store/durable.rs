@@ -56,7 +56,9 @@ impl Record {
                 name: key.name.to_string(),
                 value: value.clone(),
             }),
-            Record::Figure(key, cell) => durable::record::Kind::Figure(figure_to_message(key, cell)),
+            Record::Figure(key, cell) => {
+                durable::record::Kind::Figure(figure_to_message(key, cell))
+            }
         };
         durable::Record { kind: Some(kind) }
     }

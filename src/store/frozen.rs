@@ -11,8 +11,8 @@ use super::disk::Disk;
 use super::documents::FrozenDocuments;
 use super::figures::FrozenFigures;
 use super::keys::{
-    Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts, Live,
-    StoredHeader, Tree, Unique,
+    Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts,
+    Live, StoredHeader, Tree, Unique,
 };
 use super::lines::FrozenLine;
 use super::overlay::Overlay;

@@ -12,8 +12,8 @@ use super::disk::Disk;
 use super::durable::Record;
 use super::figures;
 use super::keys::{
-    Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts, Live,
-    StoredHeader, Tree, Unique, ready,
+    Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts,
+    Live, StoredHeader, Tree, Unique, ready,
 };
 use super::pace::{Pace, Report};
 use super::packed::Packed;

@@ -189,7 +189,10 @@ impl Api {
             .queue_and_state_counts)
     }
 
-    pub async fn figures(&mut self, request: GetQueueFiguresRequest) -> Tries<GetQueueFiguresResponse> {
+    pub async fn figures(
+        &mut self,
+        request: GetQueueFiguresRequest,
+    ) -> Tries<GetQueueFiguresResponse> {
         Ok(self.client.get_queue_figures(request).await?.into_inner())
     }
 

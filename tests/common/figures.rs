@@ -136,7 +136,12 @@ impl Shift {
             assert_eq!(waited.count, events.claimed);
             assert_eq!(worked.count, events.completed + events.canceled);
             for lengths in [waited, worked] {
-                let order = [lengths.p50_us, lengths.p90_us, lengths.p99_us, lengths.max_us];
+                let order = [
+                    lengths.p50_us,
+                    lengths.p90_us,
+                    lengths.p99_us,
+                    lengths.max_us,
+                ];
                 assert!(order.is_sorted(), "{line:?}");
             }
             all.submitted += events.submitted;
@@ -159,7 +164,10 @@ impl Shift {
 
 /// Asks all questions.
 pub async fn ask_all(api: &mut Api) -> Answers {
-    let figures = api.figures(GetQueueFiguresRequest::default()).await.unwrap();
+    let figures = api
+        .figures(GetQueueFiguresRequest::default())
+        .await
+        .unwrap();
     assert!(figures.is_complete && !figures.has_more);
     let workers = api.workers(GetWorkersRequest::default()).await.unwrap();
     assert!(workers.is_complete && !workers.has_more);

@@ -50,7 +50,10 @@ async fn pages_hold_what_one_answer_holds() {
             api.claim(claim).await.unwrap().unwrap();
         }
     }
-    let all = api.figures(GetQueueFiguresRequest::default()).await.unwrap();
+    let all = api
+        .figures(GetQueueFiguresRequest::default())
+        .await
+        .unwrap();
     assert_eq!((all.lines.len(), all.has_more), (16, false));
     let mut lines: Vec<LineFigures> = Vec::new();
     loop {
@@ -126,14 +129,63 @@ async fn what_is_out_of_bounds_is_refused() {
     let mut api = server.api().await;
     let figures = GetQueueFiguresRequest::default;
     for (request, field) in [
-        (GetQueueFiguresRequest { since: -1, ..figures() }, "since"),
-        (GetQueueFiguresRequest { until: -1, ..figures() }, "until"),
-        (GetQueueFiguresRequest { since: 5, until: 5, ..figures() }, "since"),
-        (GetQueueFiguresRequest { max_lines: -1, ..figures() }, "max_lines"),
-        (GetQueueFiguresRequest { max_lines: 1001, ..figures() }, "max_lines"),
-        (GetQueueFiguresRequest { queue: "\n".into(), ..figures() }, "queue"),
-        (GetQueueFiguresRequest { after_queue: "x".repeat(256), ..figures() }, "after_queue"),
-        (GetQueueFiguresRequest { after_state: "\0".into(), ..figures() }, "after_state"),
+        (
+            GetQueueFiguresRequest {
+                since: -1,
+                ..figures()
+            },
+            "since",
+        ),
+        (
+            GetQueueFiguresRequest {
+                until: -1,
+                ..figures()
+            },
+            "until",
+        ),
+        (
+            GetQueueFiguresRequest {
+                since: 5,
+                until: 5,
+                ..figures()
+            },
+            "since",
+        ),
+        (
+            GetQueueFiguresRequest {
+                max_lines: -1,
+                ..figures()
+            },
+            "max_lines",
+        ),
+        (
+            GetQueueFiguresRequest {
+                max_lines: 1001,
+                ..figures()
+            },
+            "max_lines",
+        ),
+        (
+            GetQueueFiguresRequest {
+                queue: "\n".into(),
+                ..figures()
+            },
+            "queue",
+        ),
+        (
+            GetQueueFiguresRequest {
+                after_queue: "x".repeat(256),
+                ..figures()
+            },
+            "after_queue",
+        ),
+        (
+            GetQueueFiguresRequest {
+                after_state: "\0".into(),
+                ..figures()
+            },
+            "after_state",
+        ),
     ] {
         let answer = api.figures(request).await;
         assert_eq!(code(&answer), Code::InvalidArgument, "{field}");
@@ -161,7 +213,13 @@ async fn windows_are_bounded() {
     api.submit(submit("q")).await.unwrap();
     let mut longest = BTreeMap::new();
     for step_length_s in [0, 60, 3600, 86_400] {
-        for (since, until) in [(0, 0), (1, 0), (1, 2), (1, i64::MAX), (i64::MAX - 1, i64::MAX)] {
+        for (since, until) in [
+            (0, 0),
+            (1, 0),
+            (1, 2),
+            (1, i64::MAX),
+            (i64::MAX - 1, i64::MAX),
+        ] {
             let history = GetHistoryRequest {
                 since,
                 until,

@@ -284,17 +284,11 @@ impl CorndogsService for Fake {
         Ok(Response::new(GetQueueFiguresResponse::default()))
     }
 
-    async fn get_workers(
-        &self,
-        _: Request<GetWorkersRequest>,
-    ) -> Answer<GetWorkersResponse> {
+    async fn get_workers(&self, _: Request<GetWorkersRequest>) -> Answer<GetWorkersResponse> {
         Ok(Response::new(GetWorkersResponse::default()))
     }
 
-    async fn get_history(
-        &self,
-        _: Request<GetHistoryRequest>,
-    ) -> Answer<GetHistoryResponse> {
+    async fn get_history(&self, _: Request<GetHistoryRequest>) -> Answer<GetHistoryResponse> {
         Ok(Response::new(GetHistoryResponse::default()))
     }
 }

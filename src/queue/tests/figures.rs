@@ -185,12 +185,19 @@ pub fn print_lines(output: &mut String, (lines, has_more): &Page<Line>) -> Resul
             output.push_str(" (perhaps older)");
         }
         output.push_str(&print_totals(&EventTotals::of(&line.cell)));
-        let lengths = [("waited", line.cell.waited()), ("worked", line.cell.worked())];
+        let lengths = [
+            ("waited", line.cell.waited()),
+            ("worked", line.cell.worked()),
+        ];
         for (name, lengths) in lengths {
             if lengths.count() > 0 {
                 let numbers = [50, 99].map(|percent| lengths.quantile_us(percent));
                 let [p50, p99] = numbers;
-                write!(output, " {name}: p50={p50} p99={p99} max={}", lengths.max_us())?;
+                write!(
+                    output,
+                    " {name}: p50={p50} p99={p99} max={}",
+                    lengths.max_us()
+                )?;
             }
         }
         output.push('\n');
@@ -202,7 +209,11 @@ pub fn print_lines(output: &mut String, (lines, has_more): &Page<Line>) -> Resul
 pub fn print_workers(output: &mut String, (workers, has_more): &Page<Worker>) -> Result {
     for worker in workers {
         let cell = &worker.cell;
-        write!(output, "{}/{}/{}:", worker.queue, worker.worker, worker.state)?;
+        write!(
+            output,
+            "{}/{}/{}:",
+            worker.queue, worker.worker, worker.state
+        )?;
         write!(output, " seen={}", print_time(cell.last_seen_ns()))?;
         output.push_str(&print_totals(&EventTotals::of(cell)));
         output.push('\n');
@@ -228,7 +239,9 @@ pub fn print_totals(totals: &EventTotals) -> String {
         ("dead", totals.dead),
     ];
     let numbers = numbers.iter().filter(|(_, number)| *number > 0);
-    numbers.map(|(name, number)| format!(" {name}={number}")).collect()
+    numbers
+        .map(|(name, number)| format!(" {name}={number}"))
+        .collect()
 }
 
 pub fn print_window(

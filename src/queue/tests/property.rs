@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::model::{Answer, Model, Row};
 use super::figures::assert_same_figures;
+use super::model::{Answer, Model, Row};
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
     Cancel, Claim, ClaimTasks, Command, Complete, CompleteTasks, Deadline, Expire, Extend, Forget,

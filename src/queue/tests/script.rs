@@ -244,7 +244,9 @@ impl Script {
             "lines" => {
                 let window = self.window(args)?;
                 let limit = args.take_key("limit").map_or(Ok(1000), str::parse)?;
-                let after = args.take_key("after").and_then(|after| after.split_once('/'));
+                let after = args
+                    .take_key("after")
+                    .and_then(|after| after.split_once('/'));
                 let queue = args.take_key("queue");
                 let lines = figures::lines(&self.store, window, queue, after, limit)?;
                 print_lines(&mut output, &lines)?;

@@ -26,7 +26,6 @@ pub use histogram::Histogram;
 pub use slot::{Resolution, SlotKey};
 pub use window::Window;
 
-
 use open::{MOST_SUBJECTS, Open};
 
 /// All figures.

@@ -71,9 +71,7 @@ impl Kept {
 
     fn check(&self) {
         let rows = self.figures.rows();
-        let sum = rows.fold(0u64, |sum, (key, cell)| {
-            sum.wrapping_add(hash(&key, cell))
-        });
+        let sum = rows.fold(0u64, |sum, (key, cell)| sum.wrapping_add(hash(&key, cell)));
         assert_eq!(self.hash, sum, "state hash");
         let keys: Vec<FigureKey> = self.figures.rows().map(|(key, _)| key).collect();
         assert!(keys.is_sorted(), "rows come in order");
@@ -175,7 +173,11 @@ fn the_oldest_minutes_are_dropped_where_there_are_too_many() {
     // 59 minutes are closed, of which the last 40 fit.
     let now_ns = kept.clock_ns;
     let window = kept.figures.window(18 * minute_ns, i64::MAX, now_ns, None);
-    assert_eq!(window.resolution(), Resolution::Hour, "a coarser one has it all");
+    assert_eq!(
+        window.resolution(),
+        Resolution::Hour,
+        "a coarser one has it all"
+    );
     assert!(kept.figures.is_complete(window, Kind::Line));
     let window = kept.figures.window(19 * minute_ns, i64::MAX, now_ns, None);
     assert_eq!(window.resolution(), Resolution::Minute);
@@ -183,8 +185,14 @@ fn the_oldest_minutes_are_dropped_where_there_are_too_many() {
     let minutes = Some(Resolution::Minute);
     let window = kept.figures.window(0, i64::MAX, now_ns, minutes);
     assert!(!kept.figures.is_complete(window, Kind::Line));
-    assert_eq!(kept.found(Resolution::Minute.slot_of(18 * minute_ns)).len(), 0);
-    assert_eq!(kept.found(Resolution::Minute.slot_of(19 * minute_ns)).len(), 500);
+    assert_eq!(
+        kept.found(Resolution::Minute.slot_of(18 * minute_ns)).len(),
+        0
+    );
+    assert_eq!(
+        kept.found(Resolution::Minute.slot_of(19 * minute_ns)).len(),
+        500
+    );
     let hour = kept.found(Resolution::Hour.slot_of(0));
     assert!(hour.len() == 500 && hour.values().all(|submits| *submits == 60));
     // What says so goes with the time that it is about.

@@ -74,7 +74,9 @@ impl Figures {
             other => other,
         };
         self.dropped_before(window.resolution()) <= window.begin_ns()
-            && !self.each(window).any(|(_, subject, _)| subject.kind == other)
+            && !self
+                .each(window)
+                .any(|(_, subject, _)| subject.kind == other)
     }
 
     /// The window's rows of each slot: of hours and days, the open minute's own too.

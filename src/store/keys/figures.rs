@@ -157,7 +157,12 @@ mod tests {
         check_keys::<FigureRows>(&keys());
         check_value::<FigureRows>(&Cell::default());
         check_value::<FigureRows>(&cell());
-        for bad in [&b""[..], b"\x01\0\0\0\0\x01a", b"\x04\0\0\0\0\x01\0\0", b"\x01\0\0\0\0\x06\0\0"] {
+        for bad in [
+            &b""[..],
+            b"\x01\0\0\0\0\x01a",
+            b"\x04\0\0\0\0\x01\0\0",
+            b"\x01\0\0\0\0\x06\0\0",
+        ] {
             assert!(FigureRows::parse_key(bad).is_err(), "{bad:?}");
         }
         let many = FigureRow {
