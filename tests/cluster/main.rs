@@ -27,6 +27,7 @@ mod bootstrap;
 mod delayed;
 mod failures;
 mod faults;
+mod figures;
 mod gaps;
 mod leases;
 mod load;

@@ -212,6 +212,21 @@ impl Api {
             .queue_and_state_counts)
     }
 
+    pub async fn figures(
+        &mut self,
+        request: GetQueueFiguresRequest,
+    ) -> Tries<GetQueueFiguresResponse> {
+        Ok(self.client.get_queue_figures(request).await?.into_inner())
+    }
+
+    pub async fn workers(&mut self, request: GetWorkersRequest) -> Tries<GetWorkersResponse> {
+        Ok(self.client.get_workers(request).await?.into_inner())
+    }
+
+    pub async fn history(&mut self, request: GetHistoryRequest) -> Tries<GetHistoryResponse> {
+        Ok(self.client.get_history(request).await?.into_inner())
+    }
+
     /// A submit and a claim of it: the server serves.
     pub async fn assert_serves(&mut self) {
         let queue = "assert-serves".to_owned();

@@ -8,6 +8,7 @@ mod api;
 pub mod certs;
 pub mod cluster;
 mod failure;
+pub mod figures;
 pub mod history;
 mod random;
 mod web;

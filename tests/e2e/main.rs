@@ -27,6 +27,7 @@ mod descriptor;
 mod directory;
 mod diskfull;
 mod extend;
+mod figures;
 mod fsync;
 mod history;
 mod hostile;

@@ -271,7 +271,7 @@ impl Script {
                 let (queue, state) = (args.take_key("queue"), args.take_key("state"));
                 for (slot, totals) in figures::history(&self.store, window, queue, state) {
                     let at = print_time(slot.begin_ns());
-                    writeln!(output, "{at}: {}", print_totals(&totals))?;
+                    writeln!(output, "{at}:{}", print_totals(&totals))?;
                 }
             }
             name => return looking::ask(&self.store, name, args),

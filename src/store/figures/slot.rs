@@ -84,8 +84,16 @@ impl SlotKey {
         i64::from(self.number).saturating_mul(self.resolution.length_ns())
     }
 
+    /// The one after it.
+    pub fn next(self) -> Self {
+        Self {
+            number: self.number.saturating_add(1),
+            ..self
+        }
+    }
+
     /// When the next one begins.
     pub fn end_ns(self) -> i64 {
-        self.begin_ns().saturating_add(self.resolution.length_ns())
+        self.next().begin_ns()
     }
 }

@@ -8,7 +8,8 @@ use super::{Cell, Figures, Kind, Resolution, SlotKey, Subject};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     first: SlotKey,
-    last: SlotKey,
+    /// The one after its last.
+    end: SlotKey,
 }
 
 impl Window {
@@ -24,20 +25,20 @@ impl Window {
 
     /// When it ends, nanoseconds since 1970: the end of its last slot, which may be later than now.
     pub fn end_ns(self) -> i64 {
-        self.last.end_ns()
+        self.end.begin_ns()
     }
 
     /// Its slots in order, at most one more than are kept.
     pub fn slots(self) -> impl Iterator<Item = SlotKey> {
         let resolution = self.first.resolution;
-        (self.first.number..=self.last.number).map(move |number| SlotKey { resolution, number })
+        (self.first.number..self.end.number).map(move |number| SlotKey { resolution, number })
     }
 }
 
 impl Figures {
     /// The window from `since_ns` to `until_ns` when it is `now_ns`, in slots of that length, or the finest
     /// that are kept for so long. It begins no earlier than figures are kept, and ends with the slot that
-    /// `until_ns` is the end of or lies in.
+    /// `until_ns` is the end of or lies in; it is empty if that is earlier too.
     pub fn window(
         &self,
         since_ns: i64,
@@ -53,13 +54,15 @@ impl Figures {
         };
         let finest = Resolution::ALL.into_iter().find(is_kept);
         let resolution = resolution.or(finest).unwrap_or(Resolution::Day);
-        let until_ns = until_ns.min(now_ns).saturating_sub(1);
-        let first = resolution.slot_of(since_ns.min(until_ns));
-        let last = resolution.slot_of(until_ns);
-        Window {
-            first: first.max(resolution.first_kept(now_ns)),
-            last: last.max(resolution.first_kept(now_ns)),
-        }
+        // What happens now lies before the end of a window that ends now.
+        let last_ns = match until_ns < now_ns {
+            true => until_ns.saturating_sub(1),
+            false => now_ns,
+        };
+        let first = resolution.slot_of(since_ns.min(last_ns));
+        let first = first.max(resolution.first_kept(now_ns));
+        let end = resolution.slot_of(last_ns).next().max(first);
+        Window { first, end }
     }
 
     /// Whether nothing of the window was dropped, and none of its lines or its workers, whichever `kind`
@@ -78,13 +81,13 @@ impl Figures {
 
     /// The window's rows of each slot: of hours and days, the open minute's own too.
     pub fn each(&self, window: Window) -> impl Iterator<Item = (SlotKey, &Subject, &Cell)> {
-        let slots = self.closed.range(window.first..=window.last);
+        let slots = self.closed.range(window.first..window.end);
         let closed = slots.flat_map(|(slot, rows)| {
             let rows = rows.rows.iter();
             rows.map(|(subject, row)| (*slot, subject, &row.cell))
         });
         let open = window.resolution().slot_of(self.open.slot.begin_ns());
-        let is_open = window.first <= open && open <= window.last;
+        let is_open = window.first <= open && open < window.end;
         let rows = is_open.then(|| self.open.rows()).into_iter().flatten();
         let open = rows.map(move |(subject, cell)| (open, subject, cell));
         closed

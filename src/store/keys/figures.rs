@@ -176,9 +176,13 @@ mod tests {
 
     #[test]
     fn golden() {
-        check_golden::<FigureRows>(&cell(), "");
+        let golden = concat!(
+            "01050102fb2c010005fd0000546cfc392f2f03010212018f01fc40420f00fc56",
+            "420f000107010707",
+        );
+        check_golden::<FigureRows>(&cell(), golden);
         let key = &keys()[2];
-        assert_eq!(FigureRows::key(key), b"");
+        assert_eq!(FigureRows::key(key), b"\x01\0\0\0\0\x02a\0a\0w");
         assert_eq!(hash(key, &cell()), 0);
     }
 }

@@ -218,6 +218,7 @@ impl Log {
         assert_eq!(found.header(), wanted.header());
         assert_eq!(found.counts(), wanted.counts());
         assert_eq!(found.documents(), wanted.documents());
+        assert_eq!(found.figures(), wanted.figures());
         for uuid in &self.uuids {
             assert_eq!(found.live(*uuid).unwrap(), wanted.live(*uuid).unwrap());
             assert_eq!(
