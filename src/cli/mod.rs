@@ -8,6 +8,7 @@ mod bench;
 mod client;
 mod cluster;
 mod counts;
+mod fail;
 mod fields;
 mod finish;
 mod human;
@@ -50,6 +51,7 @@ enum Command {
     CompleteTask(Box<finish::CompleteTask>),
     CancelTask(finish::CancelTask),
     ExtendTask(finish::ExtendTask),
+    FailTask(fail::FailTask),
     Timeout(timeout::Timeout),
     GetQueues(counts::GetQueues),
     GetQueueTaskCounts(counts::GetQueueTaskCounts),
@@ -104,6 +106,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::CompleteTask(command) => command.run().await,
             Command::CancelTask(command) => command.run().await,
             Command::ExtendTask(command) => command.run().await,
+            Command::FailTask(command) => command.run().await,
             Command::Timeout(command) => command.run().await,
             Command::GetQueues(command) => command.run().await,
             Command::GetQueueTaskCounts(command) => command.run().await,

@@ -41,6 +41,11 @@ CompleteTaskRequest: next_task 4 SubmitTaskRequest, attempt 5 int64
 CompleteTaskResponse: next_task 2 Task
 UpdateTaskRequest: attempt 9 int64
 CancelTaskRequest: attempt 4 int64
+Task: retry_backoff 18 RetryBackoff, last_error 19
+SubmitTaskRequest: retry_backoff 13 RetryBackoff
+RetryBackoff: initial 1 int64, cap 2 int64, factor_percent 3 int64, jitter_percent 4 int64
+FailTaskRequest: uuid 1, queue 2, current_state 3, attempt 4 int64, retry_after 5 int64, message 6
+FailTaskResponse: task 1 Task
 ExtendTaskRequest: uuid 1, queue 2, current_state 3, attempt 4 int64, timeout 5 int64
 ExtendTaskResponse: task 1 Task
 SubmitTasksRequest: tasks 1 repeated SubmitTaskRequest
@@ -53,7 +58,7 @@ CompleteTasksResponse: results 1 repeated CompleteTaskResponse
 
 const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask CompleteTask CancelTask CleanUpTimedOut \
                      GetQueues GetQueueTaskCounts GetTaskStateCounts GetQueueAndStateCounts \
-                     ExtendTask SubmitTasks GetNextTasks CompleteTasks";
+                     ExtendTask SubmitTasks GetNextTasks CompleteTasks FailTask";
 
 type Fields = BTreeMap<i32, String>;
 
@@ -153,7 +158,7 @@ fn every_field_has_its_number_and_type() {
         .map(|m| (m.name().to_owned(), fields(m)))
         .collect();
     let expected = expected();
-    assert_eq!(expected.len(), 24 + 8);
+    assert_eq!(expected.len(), 24 + 11);
     for (message, fields) in &expected {
         let found = found
             .get(message)

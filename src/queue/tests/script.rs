@@ -4,7 +4,7 @@
 //! `end` put several into one. Times are seconds, `5+1` is a nanosecond after
 //! the fifth. `batch` and `end` make one command of several submits or completions.
 //! A task's uuid is its name in the script. A submit has the API's
-//! defaults, an act on a task (`update`, `complete`, `cancel`) the task's own
+//! defaults, an act on a task (`update`, `complete`, `cancel`, `fail`) the task's own
 //! queue, state and no attempt. `key` remembers the answer for `window` (600)
 //! seconds; `request`, which is the command's name where it is not given, tells
 //! one request from another. `UPDATE_GOLDENFILES=1` rewrites the outputs.
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{assert_in_step, bytes_of, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, Row, apply, query};
+use crate::store::durable::backoff_to_message;
 use crate::store::record::{Deadline, Position, Task};
 use crate::store::{MemoryStore, View};
 
@@ -39,6 +40,8 @@ macro_rules! scripts {
 scripts!(
     archive,
     attempts,
+    backoff,
+    backoff_jitter,
     cancel,
     claim,
     claim_overrides,
@@ -52,6 +55,8 @@ scripts!(
     entries,
     expire,
     extend,
+    fail,
+    fail_to_dead,
     max_attempts,
     metadata,
     key_expiry,
@@ -234,6 +239,9 @@ impl Script {
                     "canceled={} timed_out={}",
                     totals.canceled, totals.timed_out
                 )?;
+                if totals.failed != 0 {
+                    write!(output, " failed={}", totals.failed)?;
+                }
             }
             _ => return Ok(None),
         }
@@ -252,6 +260,11 @@ impl Script {
             "extend" => Kind::Extend(durable::Extend {
                 target: Some(self.read_target(args)?),
                 timeout_s: read_number(args, "timeout")?,
+            }),
+            "fail" => Kind::Fail(durable::Fail {
+                target: Some(self.read_target(args)?),
+                retry_after_s: read_number(args, "retry_after")?,
+                message: args.take_key("message").unwrap_or_default().into(),
             }),
             "update" => Kind::Update(durable::Update {
                 target: Some(self.read_target(args)?),
@@ -375,6 +388,7 @@ fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submi
     submit.payload = read_payload(args);
     submit.max_attempts = read_number(args, "max_attempts")?;
     submit.not_before_ns = args.take_key("not_before").map_or(Ok(0), read_time)?;
+    submit.backoff = args.take_key("backoff").map(read_backoff).transpose()?;
     submit.unique_key = args.take_key("unique").unwrap_or_default().into();
     for entry in args.take_key("meta").unwrap_or_default().split_whitespace() {
         let (key, value) = entry.split_once('=').ok_or("no value")?;
@@ -412,6 +426,13 @@ fn read_time(time: &str) -> Result<i64> {
     }
     let (seconds, ns) = time.split_once('+').unwrap_or((time, "0"));
     Ok(seconds.parse::<i64>()? * NS_PER_S + ns.parse::<i64>()?)
+}
+
+/// Initial wait, cap, factor and jitter, as in `5/60/200/0`.
+fn read_backoff(text: &str) -> Result<durable::Backoff> {
+    let numbers: std::result::Result<Vec<i64>, _> = text.split('/').map(str::parse).collect();
+    let numbers: [i64; 4] = numbers?.try_into().map_err(|_| "not four numbers")?;
+    Ok(backoff_to_message(numbers.into()))
 }
 
 fn read_deadline(deadline: &str) -> Result<durable::Deadline> {
@@ -468,6 +489,13 @@ fn print_task(task: &Task) -> Result<String> {
         }
         for (key, value) in &extras.metadata {
             write!(out, " {key}={value}")?;
+        }
+        if let Some(backoff) = &extras.backoff {
+            let numbers = backoff.numbers().map(|number| number.to_string());
+            write!(out, " backoff={}", numbers.join("/"))?;
+        }
+        if !extras.last_error.is_empty() {
+            write!(out, " error={:?}", extras.last_error)?;
         }
     }
     if !task.payload.is_empty() {

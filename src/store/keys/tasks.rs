@@ -99,7 +99,7 @@ mod tests {
             "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
             "00000000000010000000fd00006827edc4f5310a0106756e6971756502036b65",
             "790576616c7565046c65657200fd0400546cfc392f2f0567726f7570060102fb",
-            "b004fb900114",
+            "b004fb900114056572726f72",
         );
         check_golden::<Live>(&Arc::new(newest_task(7)), golden);
         check_golden::<Archive>(&Arc::new(newest_task(7)), golden);
@@ -126,6 +126,10 @@ mod tests {
             }),
             with(Extras {
                 spared_attempts: 1,
+                ..Extras::default()
+            }),
+            with(Extras {
+                last_error: "error".into(),
                 ..Extras::default()
             }),
         ];
