@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .message_attribute(".corndogs.v1alpha1", "#[derive(::serde::Serialize)]")
         .message_attribute(".corndogs.v1alpha1.SubmitTaskRequest", READABLE)
         .message_attribute(".corndogs.v1alpha1.CompleteTaskRequest", READABLE)
+        .message_attribute(".corndogs.v1alpha1.RetryBackoff", READABLE)
         .field_attribute("payload", "#[serde(with = \"crate::proto::base64_json\")]")
         .compile_fds(public)?;
     let durable = protox::compile(

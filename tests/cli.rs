@@ -91,6 +91,8 @@ fn exit_codes() {
         (format!("cancel-task --uuid u {none}"), 1),
         (format!("extend-task --uuid u {target}"), 0),
         (format!("extend-task --uuid u {none}"), 1),
+        (format!("fail-task --uuid u {target}"), 0),
+        (format!("fail-task --uuid u {none}"), 1),
         ("timeout".to_owned(), 0),
         ("get-queues".to_owned(), 0),
         ("get-queue-task-counts".to_owned(), 0),
@@ -227,6 +229,12 @@ fn fields_arrive() {
     assert_eq!(
         (&task["task"]["timeout"], &task["task"]["attempt"]),
         (&json!(7200), &json!(3))
+    );
+    let line = "fail-task --format json --uuid u -q q --current-state s --retry-after 2h --attempt 3 --message why";
+    let task = run(line).json()["task"].clone();
+    assert_eq!(
+        (&task["timeout"], &task["attempt"], &task["last_error"]),
+        (&json!(7200), &json!(3), &json!("why"))
     );
     assert_eq!(
         run("timeout --format json --at 1970-01-01T00:00:01Z").json(),

@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::queue::{Row, size::answer_bytes};
-    use crate::store::record::{Extras, Task};
+    use crate::store::record::{Backoff, Extras, Task};
 
     fn assert_size(task: Task) {
         let answered = api::GetNextTasksResponse {
@@ -156,6 +156,8 @@ mod tests {
             let extras = Extras {
                 unique_key: name.as_str().into(),
                 metadata: metadata(&name),
+                backoff: Some(Backoff::from([number, 0, 200, number])),
+                last_error: name.as_str().into(),
                 ..Extras::default()
             };
             assert_size(Task {

@@ -8,7 +8,10 @@ use uuid::Uuid;
 use super::validate::{self, Checked};
 use crate::proto::{durable, v1alpha1 as api};
 use crate::queue::Row;
-use crate::store::record::Task;
+use crate::store::record::{Backoff, Task};
+
+/// The factor of a backoff that names none.
+const DOUBLING_PERCENT: i64 = 200;
 
 /// What an empty field of a submit or claim means.
 #[derive(Debug, Clone)]
@@ -88,6 +91,7 @@ impl Translator {
             unique_key: request.unique_key,
             metadata: request.metadata,
             max_attempts: request.max_attempts,
+            backoff: request.retry_backoff.map(backoff),
         })
     }
 
@@ -104,6 +108,9 @@ impl Translator {
         validate::not_negative(&at(prefix, "not_before"), request.not_before)?;
         validate::not_negative(&at(prefix, "claim_timeout"), request.claim_timeout)?;
         validate::not_negative(&at(prefix, "max_attempts"), request.max_attempts)?;
+        if let Some(backoff) = &request.retry_backoff {
+            validate::backoff(&at(prefix, "retry_backoff"), backoff)?;
+        }
         validate::metadata(&at(prefix, "metadata"), request.metadata.iter())
     }
 
@@ -221,6 +228,41 @@ pub fn extend(request: api::ExtendTaskRequest) -> Checked<durable::Extend> {
     })
 }
 
+/// A lease that is given back.
+///
+/// # Errors
+/// If a field breaks a limit.
+pub fn fail(request: api::FailTaskRequest) -> Checked<durable::Fail> {
+    let target = target(
+        request.uuid,
+        request.queue,
+        request.current_state,
+        request.attempt,
+    )?;
+    validate::retry_after("retry_after", request.retry_after)?;
+    validate::message("message", &request.message)?;
+    Ok(durable::Fail {
+        target: Some(target),
+        retry_after_s: request.retry_after,
+        message: request.message,
+    })
+}
+
+fn backoff(request: api::RetryBackoff) -> durable::Backoff {
+    durable::Backoff {
+        initial_s: request.initial,
+        cap_s: match request.cap {
+            0 => validate::MAX_RETRY_S,
+            cap_s => cap_s,
+        },
+        factor_percent: match request.factor_percent {
+            0 => DOUBLING_PERCENT,
+            factor_percent => factor_percent,
+        },
+        jitter_percent: request.jitter_percent,
+    }
+}
+
 fn target(
     uuid: String,
     queue: String,
@@ -265,5 +307,16 @@ pub fn task(row: &Row) -> api::Task {
         unique_key: extras.map_or_else(String::new, |extras| extras.unique_key.to_string()),
         claim_timeout: task.claim_timeout_s,
         max_attempts: task.max_attempts,
+        retry_backoff: extras.and_then(|extras| extras.backoff).map(shown_backoff),
+        last_error: extras.map_or_else(String::new, |extras| extras.last_error.to_string()),
+    }
+}
+
+fn shown_backoff(backoff: Backoff) -> api::RetryBackoff {
+    api::RetryBackoff {
+        initial: backoff.initial_s,
+        cap: backoff.cap_s,
+        factor_percent: backoff.factor_percent,
+        jitter_percent: backoff.jitter_percent,
     }
 }

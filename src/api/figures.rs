@@ -220,6 +220,7 @@ fn worker_figures(worker: &Worker) -> WorkerFigures {
         claimed: number(cell.count(Event::Claimed)),
         completed: number(cell.count(Event::Completed)),
         timed_out: number(cell.count(Event::TimedOut)),
+        failed: number(cell.count(Event::Failed)),
     }
 }
 
@@ -231,6 +232,7 @@ fn events(totals: &EventTotals) -> EventCounts {
         canceled: number(totals.canceled),
         timed_out: number(totals.timed_out),
         dead: number(totals.dead),
+        failed: number(totals.failed),
     }
 }
 

@@ -47,6 +47,7 @@ struct Calls {
     submit_tasks: Call,
     get_next_tasks: Call,
     complete_tasks: Call,
+    fail_task: Call,
     get_task: Call,
     get_task_history: Call,
     list_tasks: Call,
@@ -77,6 +78,7 @@ impl Service {
             submit_tasks: Call::new("SubmitTasks"),
             get_next_tasks: Call::new("GetNextTasks"),
             complete_tasks: Call::new("CompleteTasks"),
+            fail_task: Call::new("FailTask"),
             get_task: Call::new("GetTask"),
             get_task_history: Call::new("GetTaskHistory"),
             list_tasks: Call::new("ListTasks"),
@@ -412,6 +414,22 @@ impl CorndogsService for Service {
             Ok(CompleteTasksResponse { results })
         };
         self.calls.complete_tasks.run(&metadata, work).await
+    }
+
+    async fn fail_task(
+        &self,
+        request: Request<FailTaskRequest>,
+    ) -> Result<Response<FailTaskResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let key = self.key(&self.calls.fail_task, &metadata, &request)?;
+            let fail = convert::fail(request)?;
+            let task = self.task_of(Kind::Fail(fail), key).await?;
+            Ok(FailTaskResponse {
+                task: message(task),
+            })
+        };
+        self.calls.fail_task.run(&metadata, work).await
     }
 
     async fn get_task(

@@ -1,10 +1,12 @@
 //! The limits of the contract, checked before anything is proposed.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use uuid::Uuid;
 
 use super::status::Invalid;
+use crate::proto::v1alpha1::RetryBackoff;
 
 /// The longest queue, state or worker, in bytes.
 const MAX_NAME_BYTES: usize = 255;
@@ -18,6 +20,12 @@ const MAX_QUEUES: usize = 100;
 const MAX_METADATA_ENTRIES: usize = 64;
 /// The most bytes of a task's metadata, keys and values together.
 const MAX_METADATA_BYTES: usize = 16 << 10;
+/// The longest wait for a next attempt, in seconds: 365 days.
+pub const MAX_RETRY_S: i64 = 365 * 24 * 3600;
+/// What a backoff's waits may grow by from one to the next.
+const FACTOR_PERCENT: RangeInclusive<i64> = 100..=10_000;
+/// The longest message of a failure.
+const MAX_MESSAGE_BYTES: usize = 1024;
 
 /// What checks return: the error names the field.
 pub type Checked<T = ()> = Result<T, Invalid>;
@@ -95,6 +103,45 @@ pub fn batch(field: &str, tasks: impl TryInto<usize> + Display + Copy) -> Checke
             format!("must be from 1 to {MAX_BATCH_TASKS}, got {tasks}"),
         ),
     }
+}
+
+/// A number within a range.
+fn within(field: &str, range: RangeInclusive<i64>, number: i64) -> Checked {
+    if range.contains(&number) {
+        return Ok(());
+    }
+    let (from, to) = (range.start(), range.end());
+    invalid(field, format!("must be from {from} to {to}, got {number}"))
+}
+
+/// How long the next attempt of a task waits.
+pub fn backoff(field: &str, backoff: &RetryBackoff) -> Checked {
+    within(
+        &format!("{field}.initial"),
+        1..=MAX_RETRY_S,
+        backoff.initial,
+    )?;
+    within(&format!("{field}.cap"), 0..=MAX_RETRY_S, backoff.cap)?;
+    if backoff.factor_percent != 0 {
+        let field = format!("{field}.factor_percent");
+        within(&field, FACTOR_PERCENT, backoff.factor_percent)?;
+    }
+    let field = format!("{field}.jitter_percent");
+    within(&field, 0..=100, backoff.jitter_percent)
+}
+
+/// How long the next attempt waits after a failure; -1 means that there is none.
+pub fn retry_after(field: &str, seconds: i64) -> Checked {
+    within(field, -1..=MAX_RETRY_S, seconds)
+}
+
+/// What a worker says of a failure.
+pub fn message(field: &str, message: &str) -> Checked {
+    if message.len() > MAX_MESSAGE_BYTES {
+        let limit = format!("at most {MAX_MESSAGE_BYTES} bytes, got {}", message.len());
+        return invalid(field, limit);
+    }
+    Ok(())
 }
 
 /// A task's metadata.
@@ -177,6 +224,10 @@ mod tests {
         assert!(not_negative("attempt", 0).is_ok());
         assert!(wait_ms("wait_ms", 60_000).is_ok());
         assert!(wait_ms("wait_ms", 60_001).is_err());
+        assert!(retry_after("retry_after", -2).is_err());
+        assert!(retry_after("retry_after", MAX_RETRY_S).is_ok());
+        assert!(message("message", &"x".repeat(1025)).is_err());
+        assert!(message("message", &"x\n".repeat(512)).is_ok());
         assert!(payload("payload", &[0; 10], 10).is_ok());
         assert!(payload("payload", &[0; 11], 10).is_err());
         assert!(queues("queues", &vec![String::new(); 101]).is_err());
@@ -188,6 +239,35 @@ mod tests {
             (1001, false),
         ] {
             assert_eq!(batch("max_tasks", tasks).is_ok(), is_ok, "{tasks}");
+        }
+    }
+
+    #[test]
+    fn backoffs_keep_to_their_limits() {
+        let limits = |initial, cap, factor_percent, jitter_percent| {
+            let backoff_of = RetryBackoff {
+                initial,
+                cap,
+                factor_percent,
+                jitter_percent,
+            };
+            backoff("retry_backoff", &backoff_of).map_err(|invalid| invalid.field)
+        };
+        let of = |field: &str| Err(format!("retry_backoff.{field}"));
+        assert_eq!(limits(1, 0, 0, 0), Ok(()));
+        assert_eq!(limits(MAX_RETRY_S, MAX_RETRY_S, 10_000, 100), Ok(()));
+        assert_eq!(limits(5, 1, 100, 0), Ok(()));
+        for initial in [i64::MIN, 0, MAX_RETRY_S + 1] {
+            assert_eq!(limits(initial, 0, 0, 0), of("initial"));
+        }
+        for cap in [-1, MAX_RETRY_S + 1] {
+            assert_eq!(limits(1, cap, 0, 0), of("cap"));
+        }
+        for factor_percent in [-1, 1, 99, 10_001] {
+            assert_eq!(limits(1, 0, factor_percent, 0), of("factor_percent"));
+        }
+        for jitter_percent in [-1, 101] {
+            assert_eq!(limits(1, 0, 0, jitter_percent), of("jitter_percent"));
         }
     }
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::Failure;
 use crate::config::value::seconds;
-use crate::proto::v1alpha1::{GetNextTaskRequest, SubmitTaskRequest};
+use crate::proto::v1alpha1::{GetNextTaskRequest, RetryBackoff, SubmitTaskRequest};
 
 /// A payload, written in one of three ways.
 #[derive(Debug, Args)]
@@ -93,6 +93,46 @@ pub struct Submit {
     /// Timed out after that many claims, the task goes to the state dead; 0 is never.
     #[arg(long, value_name = "N", default_value_t, allow_negative_numbers = true)]
     max_attempts: i64,
+    #[command(flatten)]
+    retry_backoff: RetryBackoffFlags,
+}
+
+/// How long the next attempt waits after one that failed or timed out.
+#[derive(Debug, Args)]
+pub struct RetryBackoffFlags {
+    /// The next attempt waits after one that failed: the first wait, seconds or a duration.
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    retry_initial: Option<i64>,
+    /// The longest wait, seconds or a duration; 0 is 365 days.
+    #[arg(long, value_name = "DURATION", value_parser = seconds, default_value = "0", requires = "retry_initial")]
+    retry_cap: i64,
+    /// Each wait is that many times the one before, in percent: 100 is a fixed wait, 0 doubles.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t,
+        requires = "retry_initial"
+    )]
+    retry_factor_percent: i64,
+    /// How much of each wait is left to chance, in percent.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t,
+        requires = "retry_initial"
+    )]
+    retry_jitter_percent: i64,
+}
+
+impl RetryBackoffFlags {
+    fn message(&self) -> Option<RetryBackoff> {
+        self.retry_initial.map(|initial| RetryBackoff {
+            initial,
+            cap: self.retry_cap,
+            factor_percent: self.retry_factor_percent,
+            jitter_percent: self.retry_jitter_percent,
+        })
+    }
 }
 
 impl Submit {
@@ -112,6 +152,7 @@ impl Submit {
             metadata,
             claim_timeout: self.claim_timeout,
             max_attempts: self.max_attempts,
+            retry_backoff: self.retry_backoff.message(),
         })
     }
 }

@@ -203,6 +203,7 @@ fn show_lines(response: &GetQueueFiguresResponse) -> String {
         "canceled",
         "timed_out",
         "dead",
+        "failed",
         "waited_p50",
         "waited_p99",
         "worked_p50",
@@ -244,6 +245,7 @@ fn show_workers(response: &GetWorkersResponse) -> String {
         "claimed",
         "completed",
         "timed_out",
+        "failed",
     ])];
     for worker in &response.workers {
         let last_seen = match worker.last_seen {
@@ -256,7 +258,12 @@ fn show_workers(response: &GetWorkersResponse) -> String {
             safe(&worker.state),
             last_seen,
         ];
-        let numbers = [worker.claimed, worker.completed, worker.timed_out];
+        let numbers = [
+            worker.claimed,
+            worker.completed,
+            worker.timed_out,
+            worker.failed,
+        ];
         row.extend(numbers.map(|count| count.to_string()));
         rows.push(row);
     }
@@ -272,6 +279,7 @@ fn show_steps(response: &GetHistoryResponse) -> String {
         "canceled",
         "timed_out",
         "dead",
+        "failed",
     ])];
     for step in &response.steps {
         let mut row = vec![show_time(step.start)];
@@ -281,7 +289,7 @@ fn show_steps(response: &GetHistoryResponse) -> String {
     table(&rows)
 }
 
-fn counts(events: &EventCounts) -> [String; 6] {
+fn counts(events: &EventCounts) -> [String; 7] {
     [
         events.submitted,
         events.claimed,
@@ -289,6 +297,7 @@ fn counts(events: &EventCounts) -> [String; 6] {
         events.canceled,
         events.timed_out,
         events.dead,
+        events.failed,
     ]
     .map(|count| count.to_string())
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use prost_types::Timestamp;
 
-use crate::proto::v1alpha1::Task;
+use crate::proto::v1alpha1::{RetryBackoff, Task};
 
 const INDENT: &str = "  ";
 
@@ -120,6 +120,17 @@ pub fn task(task: &Task) -> String {
         "max_attempts",
         task.max_attempts.to_string(),
     );
+    let backoff = task.retry_backoff.as_ref().map(backoff);
+    used(
+        backoff.is_some(),
+        "retry_backoff",
+        backoff.unwrap_or_default(),
+    );
+    used(
+        !task.last_error.is_empty(),
+        "last_error",
+        safe(&task.last_error),
+    );
     let (key, payload) = payload(&task.payload);
     used(!task.payload.is_empty(), key, payload);
     let mut text = lines(&pairs);
@@ -130,6 +141,23 @@ pub fn task(task: &Task) -> String {
             .map(|(key, value)| (safe(key), safe(value)))
             .collect();
         text.push_str(&section("metadata", &lines(&metadata)));
+    }
+    text
+}
+
+/// As in `10s, times 2 up to 1h, jitter 20 %`.
+fn backoff(backoff: &RetryBackoff) -> String {
+    let mut text = duration(backoff.initial);
+    if backoff.factor_percent != 100 {
+        let (whole, rest) = (backoff.factor_percent / 100, backoff.factor_percent % 100);
+        _ = write!(text, ", times {whole}");
+        if rest != 0 {
+            _ = write!(text, ".{rest:02}");
+        }
+        _ = write!(text, " up to {}", duration(backoff.cap));
+    }
+    if backoff.jitter_percent != 0 {
+        _ = write!(text, ", jitter {} %", backoff.jitter_percent);
     }
     text
 }
@@ -186,7 +214,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{duration, section, table, task, time};
-    use crate::proto::v1alpha1::Task;
+    use crate::proto::v1alpha1::{RetryBackoff, Task};
 
     #[test]
     fn a_task_is_shown_with_what_it_uses() {
@@ -224,6 +252,14 @@ metadata:
   k: v
 ";
         assert_eq!(task(&shown), format!("{plain}{more}"));
+        shown.retry_backoff = Some(RetryBackoff {
+            initial: 10,
+            cap: 3600,
+            factor_percent: 250,
+            jitter_percent: 20,
+        });
+        let backoff = "retry_backoff:     10s, times 2.50 up to 1h, jitter 20 %\n";
+        assert!(task(&shown).contains(backoff));
         shown.payload = vec![0xff].into();
         assert!(task(&shown).contains("payload_base64:    /w==\n"));
     }

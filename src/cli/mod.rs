@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod counts;
 mod dead;
+mod fail;
 mod fields;
 mod figures;
 mod filter;
@@ -55,6 +56,7 @@ enum Command {
     CompleteTask(Box<finish::CompleteTask>),
     CancelTask(finish::CancelTask),
     ExtendTask(finish::ExtendTask),
+    FailTask(fail::FailTask),
     Timeout(timeout::Timeout),
     GetQueues(counts::GetQueues),
     GetQueueTaskCounts(counts::GetQueueTaskCounts),
@@ -119,6 +121,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::CompleteTask(command) => command.run().await,
             Command::CancelTask(command) => command.run().await,
             Command::ExtendTask(command) => command.run().await,
+            Command::FailTask(command) => command.run().await,
             Command::Timeout(command) => command.run().await,
             Command::GetQueues(command) => command.run().await,
             Command::GetQueueTaskCounts(command) => command.run().await,

@@ -10,7 +10,8 @@ use crate::proto::v1alpha1::*;
 const EMPTY_TASK: &str = concat!(
     r#"{"uuid":"","queue":"","current_state":"","auto_target_state":"","submit_time":0,"#,
     r#""update_time":0,"timeout":0,"payload":"","priority":0,"attempt":0,"worker":"","#,
-    r#""expires_at":0,"not_before":0,"metadata":{},"unique_key":"","claim_timeout":0,"max_attempts":0}"#
+    r#""expires_at":0,"not_before":0,"metadata":{},"unique_key":"","claim_timeout":0,"max_attempts":0,"#,
+    r#""retry_backoff":null,"last_error":""}"#
 );
 
 fn json(message: &impl Serialize) -> String {
@@ -28,6 +29,7 @@ fn responses_in_json_have_every_field() {
         json(&UpdateTaskResponse { task: task() }),
         json(&CancelTaskResponse { task: task() }),
         json(&ExtendTaskResponse { task: task() }),
+        json(&FailTaskResponse { task: task() }),
     ] {
         assert_eq!(shown, with_task);
     }
@@ -162,6 +164,20 @@ fn command_lines() {
             "extend-task --uuid u -q q --current-state s --timeout -1",
             true,
         ),
+        (
+            "fail-task --uuid u -q q --current-state s --retry-after -1 --message m",
+            true,
+        ),
+        (
+            "fail-task --uuid u -q q --current-state s --retry-after 10m",
+            true,
+        ),
+        ("fail-task --uuid u -q q", false),
+        (
+            "submit-task --retry-initial 10s --retry-cap 1h --retry-jitter-percent 20",
+            true,
+        ),
+        ("submit-task --retry-cap 1h", false),
         ("timeout --at 1970-01-01T00:00:01Z -q q", true),
         ("timeout --at 1000000000", true),
         ("timeout --at-time -1", true),

@@ -206,6 +206,11 @@ fn replicated(text: &mut String, totals: Totals, counts: &Counts) {
             "Timeouts of tasks",
             totals.timed_out,
         ),
+        (
+            "corndogs_failed_tasks_total",
+            "Attempts that workers gave back as failed",
+            totals.failed,
+        ),
     ];
     // Writing to a String can't fail.
     for (name, help, value) in counters {
@@ -255,12 +260,14 @@ mod tests {
         let totals = Totals {
             submitted: 4,
             completed: 1,
+            failed: 2,
             ..Totals::default()
         };
         let mut text = String::new();
         replicated(&mut text, totals, &counts);
         assert!(text.contains("\ncorndogs_tasks_total 4\n"));
         assert!(text.contains("\ncorndogs_completed_tasks_total 1\n"));
+        assert!(text.contains("\ncorndogs_failed_tasks_total 2\n"));
         assert!(
             text.contains(r#"corndogs_tasks_in_queue{queue="a\"b\\",current_state="submitted"} 3"#)
         );

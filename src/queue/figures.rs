@@ -189,8 +189,10 @@ pub struct EventTotals {
     pub canceled: u64,
     /// Timeouts that passed.
     pub timed_out: u64,
-    /// Those of them that had no attempt left.
+    /// Timeouts and failures that had no attempt left.
     pub dead: u64,
+    /// Leases that a worker gave back as failed.
+    pub failed: u64,
 }
 
 impl EventTotals {
@@ -209,6 +211,7 @@ impl EventTotals {
             (&mut self.canceled, Event::Canceled),
             (&mut self.timed_out, Event::TimedOut),
             (&mut self.dead, Event::Dead),
+            (&mut self.failed, Event::Failed),
         ] {
             *total += cell.count(event);
         }

@@ -1,9 +1,10 @@
-//! The pure machine: what submit, claim, update, complete, cancel, extend and time out mean.
+//! The pure machine: what submit, claim, update, complete, cancel, extend, fail and time out mean.
 //!
 //! Knows no clock, no randomness and no IO: time and uuids come in the command,
 //! rows come from a [`crate::store::View`], and changes go to a [`crate::store::Changes`].
 
 mod archive;
+mod backoff;
 mod bulk;
 mod cancel;
 mod claim;
@@ -13,9 +14,11 @@ mod complete_tasks;
 mod durable;
 mod expire;
 mod extend;
+mod fail;
 pub mod figures;
 pub mod filter;
 mod forget;
+mod give_back;
 pub mod list;
 mod names;
 pub mod outcome;

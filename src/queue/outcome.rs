@@ -47,7 +47,7 @@ pub struct Cursor {
 /// The answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Submit, claim, update, extend and cancel: the task as it is now, or nothing to act on.
+    /// Submit, claim, update, extend, fail and cancel: the task as it is now, or nothing to act on.
     Task(Option<Row>),
     /// Complete: the completed task, or nothing to act on, and what was submitted with it.
     Completed {

@@ -2,7 +2,7 @@
 
 use prost::encoding::{encoded_len_varint, key_len};
 
-use crate::store::record::Task;
+use crate::store::record::{Backoff, Task};
 
 /// A uuid as text.
 const UUID_LEN: usize = 36;
@@ -12,6 +12,7 @@ const UUID_LEN: usize = 36;
 /// Part of what a log entry means: the same on every node and in every version.
 /// A field that is added to tasks counts only where it is set.
 pub fn answer_bytes(task: &Task) -> u64 {
+    let extras = task.extras.as_deref();
     let texts = [
         (1, UUID_LEN),
         (2, task.queue.len()),
@@ -20,6 +21,7 @@ pub fn answer_bytes(task: &Task) -> u64 {
         (8, task.payload.len()),
         (11, task.worker.len()),
         (15, task.unique_key().map_or(0, |key| key.len())),
+        (19, extras.map_or(0, |extras| extras.last_error.len())),
     ];
     let numbers = [
         (5, task.submit_time_ns),
@@ -34,11 +36,19 @@ pub fn answer_bytes(task: &Task) -> u64 {
     ];
     let texts: usize = texts.iter().map(|(tag, len)| text_len(*tag, *len)).sum();
     let numbers: usize = numbers.iter().map(|(tag, n)| number_len(*tag, *n)).sum();
-    let metadata = task.extras.as_ref().map(|extras| &extras.metadata);
-    let entries = metadata.into_iter().flatten();
+    let entries = extras.into_iter().flat_map(|extras| &extras.metadata);
     let entries: usize = entries.map(|(key, value)| entry_len(key, value)).sum();
+    let backoff = extras.and_then(|extras| extras.backoff);
+    let backoff = backoff.map_or(0, |backoff| backoff_len(&backoff));
     // The list of tasks is the answer's first field.
-    text_len(1, texts + numbers + entries) as u64
+    text_len(1, texts + numbers + entries + backoff) as u64
+}
+
+/// A backoff: a message, and there even where all its numbers are 0.
+fn backoff_len(backoff: &Backoff) -> usize {
+    let numbers = (1..).zip(backoff.numbers());
+    let len: usize = numbers.map(|(tag, number)| number_len(tag, number)).sum();
+    key_len(18) + encoded_len_varint(len as u64) + len
 }
 
 /// An entry of the metadata: a message of key and value, and there even where both are empty.

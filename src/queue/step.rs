@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Outcome, Refusal, bulk, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend,
-    forget, remember, ripen, submit, submit_tasks, timeout, update,
+    fail, forget, remember, ripen, submit, submit_tasks, timeout, update,
 };
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
@@ -52,6 +52,7 @@ pub(super) fn perform_once(
         Some(Kind::ClaimTasks(batch)) => return claim_tasks::perform(store, now_ns, batch),
         Some(Kind::CompleteTasks(batch)) => return complete_tasks::perform(store, now_ns, batch),
         Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
+        Some(Kind::Fail(fail)) => fail::step(view, now_ns, fail),
         Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
         Some(Kind::Bulk(bulk)) => bulk::step(view, now_ns, bulk),
         None => Ok(refused(Refusal::Malformed {

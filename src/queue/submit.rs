@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::step::{Step, read_uuid, refused};
 use super::{Outcome, Refusal, Row, names, query};
 use crate::proto::durable::Submit;
+use crate::store::durable::backoff_from_message;
 use crate::store::history::History;
 use crate::store::record::{Extras, Name, Task};
 use crate::store::{Change, StoreError, View};
@@ -102,6 +103,7 @@ fn new_task(
     let extras = Extras {
         unique_key: submit.unique_key.into(),
         metadata: submit.metadata,
+        backoff: submit.backoff.as_ref().map(backoff_from_message),
         ..Extras::default()
     };
     Task {

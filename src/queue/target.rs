@@ -1,4 +1,4 @@
-//! Which task an update, complete, cancel or extend is meant for.
+//! Which task an update, complete, cancel, extend or fail is meant for.
 
 use std::sync::Arc;
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Outcome;
+use super::give_back::{Retry, given_back};
 use super::step::Step;
-use super::{Outcome, names, transition};
 use crate::proto::durable::TimeOut;
 use crate::store::history::TransitionKind;
 use crate::store::record::{Deadline, Task};
@@ -46,25 +47,11 @@ pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<S
     Ok((outcome, changes))
 }
 
-/// The row after its timeout: it keeps its place, and the timeout that claims start with.
+/// The row after its timeout. Only a lease that a worker let pass counts as a failure that the next attempt waits for.
 fn timed_out(now_ns: i64, before: &Task) -> Task {
-    let back = before.auto_target_state.clone();
-    let was_last = before.max_attempts > 0 && before.counted_attempts() >= before.max_attempts;
-    let (current_state, auto_target_state) = match was_last {
-        true => (names::dead(), back),
-        false => (back, before.current_state.clone()),
+    let retry = match before.is_in_flight() {
+        true => Retry::ByBackoff,
+        false => Retry::AtOnce,
     };
-    Task {
-        current_state,
-        auto_target_state,
-        timeout_s: 0,
-        update_time_ns: now_ns,
-        claimed_ns: 0,
-        queue: before.queue.clone(),
-        history: transition::noted(before, TransitionKind::TimedOut, now_ns),
-        extras: before.extras.clone(),
-        payload: before.payload.clone(),
-        worker: before.worker.clone(),
-        ..*before
-    }
+    given_back(now_ns, before, TransitionKind::TimedOut, &retry)
 }

@@ -18,7 +18,9 @@ impl Changes for State {
     fn record(&mut self, change: Change) -> Result<()> {
         match &change {
             Change::Submit(task) => self.submit(task)?,
-            Change::Replace { before, after } | Change::TimeOut { before, after } => {
+            Change::Replace { before, after }
+            | Change::TimeOut { before, after }
+            | Change::Fail { before, after } => {
                 self.replace(before, after)?;
             }
             Change::Complete { before, after } | Change::Cancel { before, after } => {

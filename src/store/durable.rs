@@ -217,12 +217,6 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         digest => digest_to_bytes(digest),
     };
     let extras = task.extras.as_deref().cloned().unwrap_or_default();
-    let backoff = extras.backoff.map(|backoff| durable::Backoff {
-        initial_s: backoff.initial_s,
-        cap_s: backoff.cap_s,
-        factor_percent: backoff.factor_percent,
-        jitter_percent: backoff.jitter_percent,
-    });
     durable::Task {
         uuid: Bytes::copy_from_slice(task.uuid.as_bytes()),
         seq: task.seq,
@@ -246,7 +240,8 @@ pub fn task_to_message(task: &Task) -> durable::Task {
         claimed_ns: task.claimed_ns,
         group: extras.group.to_string(),
         spared_attempts: extras.spared_attempts,
-        backoff,
+        backoff: extras.backoff.map(backoff_to_message),
+        last_error: extras.last_error.to_string(),
         history: Vec::new(),
         dropped_transitions: 0,
     }
@@ -270,6 +265,7 @@ pub fn task_from_message(mut message: durable::Task) -> Result<Arc<Task>> {
         group: message.group.into(),
         backoff: message.backoff.as_ref().map(backoff_from_message),
         spared_attempts: message.spared_attempts,
+        last_error: message.last_error.into(),
     };
     Ok(Arc::new(Task {
         uuid,
@@ -294,6 +290,16 @@ pub fn task_from_message(mut message: durable::Task) -> Result<Arc<Task>> {
         history,
         extras: extras.shared(),
     }))
+}
+
+/// A backoff as a message.
+pub fn backoff_to_message(backoff: Backoff) -> durable::Backoff {
+    durable::Backoff {
+        initial_s: backoff.initial_s,
+        cap_s: backoff.cap_s,
+        factor_percent: backoff.factor_percent,
+        jitter_percent: backoff.jitter_percent,
+    }
 }
 
 /// A backoff from a message.
@@ -323,6 +329,7 @@ pub fn header_to_message(header: &Header) -> durable::Header {
         completed: header.totals.completed,
         canceled: header.totals.canceled,
         timed_out: header.totals.timed_out,
+        failed: header.totals.failed,
     };
     let position = durable::Position {
         index: header.position.index,
@@ -355,6 +362,7 @@ pub fn header_from_message(message: durable::Header) -> Header {
             completed: totals.completed,
             canceled: totals.canceled,
             timed_out: totals.timed_out,
+            failed: totals.failed,
         },
         state_hash: message.state_hash,
     }

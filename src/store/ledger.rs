@@ -85,6 +85,10 @@ impl Ledger {
                 self.header.totals.timed_out += 1;
                 self.replace(before, after)
             }
+            Change::Fail { before, after } => {
+                self.header.totals.failed += 1;
+                self.replace(before, after)
+            }
             Change::Complete { before, after } => {
                 self.header.totals.completed += 1;
                 self.archive(before, after)

@@ -314,7 +314,9 @@ impl Changes for MemoryStore {
     fn record(&mut self, change: Change) -> Result<()> {
         match &change {
             Change::Submit(task) => self.insert(task)?,
-            Change::Replace { before, after } | Change::TimeOut { before, after } => {
+            Change::Replace { before, after }
+            | Change::TimeOut { before, after }
+            | Change::Fail { before, after } => {
                 self.replace(before, after)?;
             }
             Change::Complete { before, after } | Change::Cancel { before, after } => {

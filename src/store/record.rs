@@ -15,6 +15,8 @@ pub type Name = Arc<str>;
 const NS_PER_S: i64 = 1_000_000_000;
 /// Sets fields apart in a row's hash from those that came before them.
 const NEWEST_FIELDS: &[u8] = b"newest";
+/// Sets the last error apart from what may stand before it.
+const LAST_ERROR: &[u8] = b"last error";
 
 /// A task as it is kept, live or archived. An archived task has no payload.
 ///
@@ -78,6 +80,8 @@ pub struct Extras {
     pub backoff: Option<Backoff>,
     /// The attempts that no longer count against `max_attempts`: those before it was last requeued.
     pub spared_attempts: i64,
+    /// Why the last attempt failed that a worker gave back; empty if none has, or without a word.
+    pub last_error: Name,
 }
 
 /// How long a task waits for its next attempt after one that failed.
@@ -124,7 +128,10 @@ impl Extras {
 
     /// Whether it has a field that rows of the second version don't know.
     fn has_newest_fields(&self) -> bool {
-        !self.group.is_empty() || self.backoff.is_some() || self.spared_attempts != 0
+        !self.group.is_empty()
+            || self.backoff.is_some()
+            || self.spared_attempts != 0
+            || !self.last_error.is_empty()
     }
 }
 
@@ -168,23 +175,23 @@ impl Task {
         (!extras.unique_key.is_empty()).then_some(&extras.unique_key)
     }
 
-    /// The bytes of what may be large: payload, metadata and unique key.
-    pub fn loose_bytes(&self) -> usize {
-        let extras = self.extras.as_ref().map_or(0, |extras| {
-            let metadata = extras.metadata.iter();
-            let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
-            extras.unique_key.len() + extras.group.len() + metadata
-        });
-        self.payload.len() + extras
-    }
-
-    /// The attempts that count against `max_attempts`.
+    /// How often it was claimed since it was last requeued: what counts against `max_attempts`.
     pub fn counted_attempts(&self) -> i64 {
         let spared = self
             .extras
             .as_ref()
             .map_or(0, |extras| extras.spared_attempts);
         self.attempt.saturating_sub(spared)
+    }
+
+    /// The bytes of what may be large: payload, metadata, names and the last error.
+    pub fn loose_bytes(&self) -> usize {
+        let extras = self.extras.as_ref().map_or(0, |extras| {
+            let metadata = extras.metadata.iter();
+            let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
+            extras.unique_key.len() + extras.group.len() + extras.last_error.len() + metadata
+        });
+        self.payload.len() + extras
     }
 
     /// What of it takes memory besides its fixed fields, in bytes.
@@ -292,6 +299,10 @@ impl Task {
         for number in extras.backoff.iter().flat_map(Backoff::numbers) {
             hasher.update(&number.to_le_bytes());
         }
+        if !extras.last_error.is_empty() {
+            hasher.update(LAST_ERROR);
+            hasher.update(extras.last_error.as_bytes());
+        }
     }
 }
 
@@ -346,6 +357,8 @@ pub struct Totals {
     pub canceled: u64,
     /// Timeouts that passed; one task may time out many times.
     pub timed_out: u64,
+    /// Attempts that workers gave back as failed; one task may fail many times.
+    pub failed: u64,
 }
 
 /// How far the log is applied. Log id and membership are opaque here.

@@ -58,6 +58,7 @@ pub(crate) fn newest_task(seq: u64) -> Task {
         group: "group".into(),
         backoff: Some(Backoff::from([1, 600, 200, 10])),
         spared_attempts: 3,
+        last_error: "error".into(),
         ..full.extras.as_deref().cloned().unwrap_or_default()
     };
     let transition = |kind, later_ns, from: &str, worker: &str| Transition {

@@ -106,6 +106,13 @@ pub enum Change {
         /// The row that takes its place.
         after: Arc<Task>,
     },
+    /// A worker gave a live task back as failed.
+    Fail {
+        /// The row as the view gave it.
+        before: Arc<Task>,
+        /// The row that takes its place.
+        after: Arc<Task>,
+    },
     /// A live task ended as completed and goes to the archive.
     Complete {
         /// The row as the view gave it.

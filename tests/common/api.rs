@@ -109,6 +109,10 @@ impl Api {
         Ok(self.client.extend_task(request).await?.into_inner().task)
     }
 
+    pub async fn fail(&mut self, request: FailTaskRequest) -> Tries<Option<Task>> {
+        Ok(self.client.fail_task(request).await?.into_inner().task)
+    }
+
     pub async fn submit_tasks(&mut self, tasks: Vec<SubmitTaskRequest>) -> Tries<Vec<Task>> {
         let request = SubmitTasksRequest { tasks };
         Ok(self.client.submit_tasks(request).await?.into_inner().tasks)
@@ -223,7 +227,7 @@ impl Api {
         Ok(self.client.get_workers(request).await?.into_inner())
     }
 
-    pub async fn history(&mut self, request: GetHistoryRequest) -> Tries<GetHistoryResponse> {
+    pub async fn steps(&mut self, request: GetHistoryRequest) -> Tries<GetHistoryResponse> {
         Ok(self.client.get_history(request).await?.into_inner())
     }
 

@@ -177,7 +177,7 @@ pub async fn ask_all(api: &mut Api) -> Answers {
             step_length_s,
             ..Default::default()
         };
-        let answer = api.history(request).await.unwrap();
+        let answer = api.steps(request).await.unwrap();
         assert!(answer.is_complete);
         let mut sum = EventCounts::default();
         for step in answer.steps {

@@ -201,7 +201,7 @@ async fn what_is_out_of_bounds_is_refused() {
             step_length_s,
             ..Default::default()
         };
-        assert_eq!(code(&api.history(history).await), Code::InvalidArgument);
+        assert_eq!(code(&api.steps(history).await), Code::InvalidArgument);
     }
 }
 
@@ -226,7 +226,7 @@ async fn windows_are_bounded() {
                 step_length_s,
                 ..Default::default()
             };
-            let answer = api.history(history).await.unwrap();
+            let answer = api.steps(history).await.unwrap();
             assert!(step_length_s == 0 || answer.step_length_s == step_length_s);
             let steps = answer.steps.len();
             let most = longest.entry(answer.step_length_s).or_insert(0);

@@ -40,6 +40,7 @@ mod operations;
 mod options;
 mod queues;
 mod recovery;
+mod retries;
 mod shutdown;
 mod task_fields;
 mod timeouts;

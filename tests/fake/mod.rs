@@ -170,6 +170,18 @@ impl CorndogsService for Fake {
         Ok(Response::new(CancelTaskResponse { task }))
     }
 
+    async fn fail_task(&self, request: Request<FailTaskRequest>) -> Answer<FailTaskResponse> {
+        let request = request.into_inner();
+        let mut task = task(&request.uuid, &request.queue, "failed");
+        if let Some(task) = &mut task {
+            task.timeout = request.retry_after;
+            task.attempt = request.attempt;
+            task.worker = request.current_state;
+            task.last_error = request.message;
+        }
+        Ok(Response::new(FailTaskResponse { task }))
+    }
+
     async fn clean_up_timed_out(
         &self,
         request: Request<CleanUpTimedOutRequest>,

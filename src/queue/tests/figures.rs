@@ -39,6 +39,10 @@ impl Recount {
             What::Updated => {}
             What::Completed => self.totals.completed += 1,
             What::Canceled => self.totals.canceled += 1,
+            What::Failed => {
+                self.totals.failed += 1;
+                self.totals.dead += u64::from(after.state != before.target);
+            }
             What::TimedOut => {
                 self.totals.timed_out += 1;
                 self.totals.dead += u64::from(after.state != before.target);
@@ -51,8 +55,8 @@ impl Recount {
     }
 }
 
-/// What a scan finds of a worker: claimed, completed, timed out, last seen.
-type WorkerRecount = (u64, u64, u64, i64);
+/// What a scan finds of a worker: claimed, completed, timed out, failed, last seen.
+type WorkerRecount = (u64, u64, u64, u64, i64);
 
 fn recount_workers(happened: &[Happened]) -> BTreeMap<[String; 3], WorkerRecount> {
     let mut workers: BTreeMap<_, WorkerRecount> = BTreeMap::new();
@@ -75,7 +79,8 @@ fn recount_workers(happened: &[Happened]) -> BTreeMap<[String; 3], WorkerRecount
         worker.0 += u64::from(one.what == What::Claimed);
         worker.1 += u64::from(one.what == What::Completed);
         worker.2 += u64::from(one.what == What::TimedOut);
-        worker.3 = worker.3.max(seen);
+        worker.3 += u64::from(one.what == What::Failed);
+        worker.4 = worker.4.max(seen);
     }
     workers
 }
@@ -129,9 +134,14 @@ fn assert_same_workers(store: &MemoryStore, window: Window, happened: &[Happened
     for worker in found {
         let key = [&worker.queue, &worker.worker, &worker.state].map(ToString::to_string);
         let cell = &worker.cell;
-        let events = [Event::Claimed, Event::Completed, Event::TimedOut];
-        let [claimed, completed, timed_out] = events.map(|event| cell.count(event));
-        let found = (claimed, completed, timed_out, cell.last_seen_ns());
+        let events = [
+            Event::Claimed,
+            Event::Completed,
+            Event::TimedOut,
+            Event::Failed,
+        ];
+        let [claimed, completed, timed_out, failed] = events.map(|event| cell.count(event));
+        let found = (claimed, completed, timed_out, failed, cell.last_seen_ns());
         assert_eq!(Some(found), wanted.remove(&key), "{key:?}");
     }
     assert!(wanted.is_empty(), "{wanted:?} is missing");
@@ -237,6 +247,7 @@ pub fn print_totals(totals: &EventTotals) -> String {
         ("canceled", totals.canceled),
         ("timed_out", totals.timed_out),
         ("dead", totals.dead),
+        ("failed", totals.failed),
     ];
     let numbers = numbers.iter().filter(|(_, number)| *number > 0);
     numbers

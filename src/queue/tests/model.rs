@@ -10,12 +10,14 @@ use uuid::Uuid;
 use prost::Message;
 
 use crate::proto::durable::{
-    Bulk, Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Filter, Forget,
-    Submit, SubmitTasks, Target, TimeOut, Update, bulk::Act, command::Kind,
+    Bulk, Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Fail, Filter,
+    Forget, Submit, SubmitTasks, Target, TimeOut, Update, bulk::Act, command::Kind,
 };
 use crate::proto::v1alpha1;
 use crate::queue::{Outcome, Refusal};
 use crate::store::record;
+
+const NS_PER_S: i64 = 1_000_000_000;
 
 /// A task's fields, as plain as they come.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,9 @@ pub struct Row {
     pub spared: i64,
     /// When the worker that holds it claimed it; 0 where nobody does.
     pub held_since: i64,
+    /// Initial wait, cap, factor and jitter.
+    pub backoff: Option<[i64; 4]>,
+    pub error: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,7 @@ pub enum Event {
     Completed,
     Canceled,
     TimedOut,
+    Failed,
 }
 
 /// Something that figures tell of.
@@ -116,6 +122,7 @@ pub struct Model {
     pub canceled: u64,
     pub timed_out: u64,
     pub happened: Vec<Happened>,
+    pub failed: u64,
 }
 
 impl Model {
@@ -180,6 +187,7 @@ impl Model {
                 Ok(None) => Answer::Task(None),
                 Err(refused) => refused,
             },
+            Kind::Fail(fail) => self.fail(fail),
             Kind::Extend(extend) => self.extend(extend),
             Kind::SubmitTasks(batch) => self.submit_tasks(batch),
             Kind::ClaimTasks(batch) => self.claim_tasks(batch),
@@ -213,6 +221,7 @@ impl Model {
             "completed" => Event::Completed,
             "canceled" => Event::Canceled,
             "timed_out" => Event::TimedOut,
+            "failed" => Event::Failed,
             _ => Event::Updated,
         };
         self.happened(event, before, &after);
@@ -471,6 +480,11 @@ impl Model {
             metadata: submit.metadata.clone(),
             spared: 0,
             held_since: 0,
+            backoff: submit.backoff.map(|backoff| {
+                let (initial, cap) = (backoff.initial_s, backoff.cap_s);
+                [initial, cap, backoff.factor_percent, backoff.jitter_percent]
+            }),
+            error: String::new(),
         };
         self.submitted += 1;
         self.happened(Event::Submitted, &row, &row);
@@ -729,14 +743,8 @@ impl Model {
             let before = self.tasks[*at].row.clone();
             let row = &mut self.tasks[*at].row;
             if time_out.queue.is_empty() || time_out.queue == row.queue {
-                row.held_since = 0;
-                std::mem::swap(&mut row.state, &mut row.target);
-                if row.max_attempts > 0 && row.attempt - row.spared >= row.max_attempts {
-                    row.target = std::mem::replace(&mut row.state, "dead".into());
-                }
-                row.timeout = 0;
-                row.updated = self.clock;
-                row.held_since = 0;
+                let wait = row.wait(row.held_since != 0);
+                row.go_back(self.clock, wait);
                 self.note_held(*at, "timed_out", &before);
                 tasks += 1;
             }
@@ -744,6 +752,35 @@ impl Model {
         self.timed_out += tasks;
         let last = due.last().map(|due| due.0);
         Answer::TimedOut(time_out.already + tasks, last.filter(|_| full))
+    }
+
+    fn fail(&mut self, fail: &Fail) -> Answer {
+        let at = match self.find(fail.target.as_ref()) {
+            Ok(Some(at)) => at,
+            Ok(None) => return Answer::Task(None),
+            Err(refused) => return refused,
+        };
+        let before = self.tasks[at].row.clone();
+        let row = &mut self.tasks[at].row;
+        let wait = match fail.retry_after_s {
+            0 => row.wait(true),
+            seconds => Some(seconds * NS_PER_S),
+        };
+        let may_retry = fail.retry_after_s >= 0;
+        let max_attempts = row.max_attempts;
+        if !may_retry {
+            row.max_attempts = 1;
+        }
+        let attempt = std::mem::replace(&mut row.attempt, i64::MAX);
+        if may_retry {
+            row.attempt = attempt;
+        }
+        row.go_back(self.clock, wait);
+        (row.attempt, row.max_attempts) = (attempt, max_attempts);
+        row.error = fail.message.clone();
+        self.failed += 1;
+        self.note_held(at, "failed", &before);
+        Answer::Task(Some(self.tasks[at].row.clone()))
     }
 
     fn forget(&mut self, forget: &Forget) -> Answer {
@@ -792,6 +829,34 @@ impl Row {
         self.held_since > 0
     }
 
+    /// How long it waits for its next attempt, if it has a backoff.
+    fn wait(&self, is_failure: bool) -> Option<i64> {
+        let [initial, cap, factor, jitter] = self.backoff.filter(|_| is_failure)?;
+        let mut wait = initial * NS_PER_S;
+        for _ in 1..self.attempt - self.spared {
+            wait = (wait / 100).saturating_mul(factor);
+        }
+        if cap > 0 {
+            wait = wait.min(cap * NS_PER_S);
+        }
+        let seed = [self.uuid.as_bytes(), &self.attempt.to_le_bytes()[..]].concat();
+        let chance = i128::from(xxhash_rust::xxh3::xxh3_64(&seed) >> 32);
+        let jitter = i128::from(wait) * i128::from(jitter) / 100;
+        Some(wait - (jitter * chance / (1 << 32)) as i64)
+    }
+
+    fn go_back(&mut self, clock: i64, wait: Option<i64>) {
+        std::mem::swap(&mut self.state, &mut self.target);
+        if self.max_attempts > 0 && self.attempt - self.spared >= self.max_attempts {
+            self.target = std::mem::replace(&mut self.state, "dead".into());
+        } else if let Some(wait) = wait {
+            self.not_before = clock.saturating_add(wait);
+        }
+        self.timeout = 0;
+        self.updated = clock;
+        self.held_since = 0;
+    }
+
     /// As clients see a live task.
     fn message(&self) -> v1alpha1::Task {
         let starts = self.updated.max(self.not_before);
@@ -815,12 +880,20 @@ impl Row {
             max_attempts: self.max_attempts,
             unique_key: self.unique_key.clone(),
             metadata: self.metadata.clone(),
+            retry_backoff: self.backoff.map(|backoff| v1alpha1::RetryBackoff {
+                initial: backoff[0],
+                cap: backoff[1],
+                factor_percent: backoff[2],
+                jitter_percent: backoff[3],
+            }),
+            last_error: self.error.clone(),
         }
     }
 }
 
 impl From<&record::Task> for Row {
     fn from(task: &record::Task) -> Self {
+        let extras = task.extras.as_deref().cloned().unwrap_or_default();
         Row {
             uuid: task.uuid,
             arrival: task.seq,
@@ -840,9 +913,11 @@ impl From<&record::Task> for Row {
             unique_key: task
                 .unique_key()
                 .map_or_else(String::new, |key| key.to_string()),
-            metadata: task.extras.as_deref().cloned().unwrap_or_default().metadata,
+            metadata: extras.metadata,
             spared: task.attempt - task.counted_attempts(),
             held_since: task.claimed_ns,
+            backoff: extras.backoff.map(|backoff| backoff.numbers()),
+            error: extras.last_error.to_string(),
         }
     }
 }

@@ -7,9 +7,9 @@ use super::figures::assert_same_figures;
 use super::model::{Answer, Model, Moment, Row};
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
-    Bulk, BulkCursor, Cancel, CancelAll, Change, Claim, ClaimTasks, Command, Complete,
-    CompleteTasks, Condition, Deadline, Expire, Extend, Filter, Forget, Group, Number, RequestKey,
-    Requeue, Ripen, Submit, SubmitTasks, Target, TimeOut, Update, bulk, command::Kind,
+    Backoff, Bulk, BulkCursor, Cancel, CancelAll, Change, Claim, ClaimTasks, Command, Complete,
+    CompleteTasks, Condition, Deadline, Expire, Extend, Fail, Filter, Forget, Group, Number,
+    RequestKey, Requeue, Ripen, Submit, SubmitTasks, Target, TimeOut, Update, bulk, command::Kind,
 };
 use crate::queue::list::{self, Scope};
 use crate::queue::{apply, query, transition};
@@ -29,6 +29,7 @@ enum Act {
     Complete(Aim, Option<Draft>),
     Cancel(Aim),
     Extend(Aim, i64),
+    Fail(Aim, i64, &'static str),
     SubmitTasks(Vec<Draft>),
     ClaimTasks(ClaimTasks),
     CompleteTasks(Vec<(Aim, Option<Draft>)>),
@@ -104,6 +105,7 @@ fn draft() -> impl Strategy<Value = Draft> {
         prop_oneof![3 => Just(0i64), 1 => 1..3i64, 1 => Just(-1i64)],
         prop::sample::select(vec!["", "", "k", "l"]),
         prop::sample::select(vec!["", "", "word"]),
+        prop::option::weighted(0.4, backoff()),
     );
     let fields = (client, names, numbers, payload(), later);
     fields.prop_map(|(client, names, numbers, payload, later)| {
@@ -121,6 +123,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             max_attempts: later.1,
             unique_key: later.2.into(),
             metadata: metadata.collect(),
+            backoff: later.4,
             ..Submit::default()
         };
         if client.is_some() {
@@ -138,6 +141,21 @@ fn draft() -> impl Strategy<Value = Draft> {
             submit,
         }
     })
+}
+
+/// Factors whose powers are whole seconds.
+fn backoff() -> impl Strategy<Value = Backoff> {
+    let factor = prop::sample::select(vec![100, 200, 300]);
+    let jitter = prop::sample::select(vec![0, 0, 50, 100]);
+    let numbers = (1..4i64, prop_oneof![Just(0i64), 1..9i64], factor, jitter);
+    numbers.prop_map(
+        |(initial_s, cap_s, factor_percent, jitter_percent)| Backoff {
+            initial_s,
+            cap_s,
+            factor_percent,
+            jitter_percent,
+        },
+    )
 }
 
 fn claim() -> impl Strategy<Value = Claim> {
@@ -220,6 +238,8 @@ fn act() -> impl Strategy<Value = Act> {
         3 => completion().prop_map(|(aim, next)| Act::Complete(aim, next)),
         1 => aim().prop_map(Act::Cancel),
         1 => (aim(), timeout()).prop_map(|(aim, timeout_s)| Act::Extend(aim, timeout_s)),
+        3 => (aim(), prop_oneof![4 => Just(0i64), 1 => -2..4i64], prop::sample::select(vec!["", "why"]))
+            .prop_map(|(aim, retry_after_s, message)| Act::Fail(aim, retry_after_s, message)),
         2 => prop::collection::vec(draft(), 0..4).prop_map(Act::SubmitTasks),
         2 => claim_tasks().prop_map(Act::ClaimTasks),
         2 => prop::collection::vec(completion(), 0..4).prop_map(Act::CompleteTasks),
@@ -342,6 +362,11 @@ impl Resolver {
                 let target = Some(target(model, aim));
                 Kind::Extend(Extend { target, timeout_s })
             }
+            Act::Fail(aim, retry_after_s, message) => Kind::Fail(Fail {
+                target: Some(target(model, aim)),
+                retry_after_s,
+                message: message.into(),
+            }),
             Act::SubmitTasks(drafts) => {
                 let tasks = drafts.into_iter().map(|draft| self.submit(model, draft));
                 let tasks = tasks.collect();
@@ -483,12 +508,14 @@ fn assert_same_state(store: &MemoryStore, model: &Model) {
         totals.completed,
         totals.canceled,
         totals.timed_out,
+        totals.failed,
     );
     let expected = (
         model.submitted,
         model.completed,
         model.canceled,
         model.timed_out,
+        model.failed,
     );
     assert_eq!(found, expected, "totals");
     assert_eq!(store.header().clock_ns, model.clock, "clock");

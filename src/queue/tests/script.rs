@@ -4,7 +4,7 @@
 //! `end` put several into one. Times are seconds, `5+1` is a nanosecond after
 //! the fifth. `batch` and `end` make one command of several submits or completions.
 //! A task's uuid is its name in the script. A submit has the API's
-//! defaults, an act on a task (`update`, `complete`, `cancel`) the task's own
+//! defaults, an act on a task (`update`, `complete`, `cancel`, `fail`) the task's own
 //! queue, state and no attempt. `key` remembers the answer for `window` (600)
 //! seconds; `request`, which is the command's name where it is not given, tells
 //! one request from another. `UPDATE_GOLDENFILES=1` rewrites the outputs.
@@ -19,6 +19,7 @@ use super::figures::{print_lines, print_totals, print_window, print_workers};
 use super::{assert_in_step, bytes_of, looking, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, Row, apply, figures, query};
+use crate::store::durable::backoff_to_message;
 use crate::store::figures::{Kind as Whose, Resolution, Window};
 use crate::store::record::{Deadline, Position, Task};
 use crate::store::{MemoryStore, View};
@@ -41,6 +42,8 @@ macro_rules! scripts {
 scripts!(
     archive,
     attempts,
+    backoff,
+    backoff_jitter,
     bulk_cancel,
     bulk_requeue,
     bulk_steps,
@@ -64,6 +67,8 @@ scripts!(
     figures_workers,
     history,
     list,
+    fail,
+    fail_to_dead,
     max_attempts,
     metadata,
     key_expiry,
@@ -246,6 +251,9 @@ impl Script {
                     "canceled={} timed_out={}",
                     totals.canceled, totals.timed_out
                 )?;
+                if totals.failed != 0 {
+                    write!(output, " failed={}", totals.failed)?;
+                }
             }
             "lines" => {
                 let window = self.window(args)?;
@@ -307,6 +315,11 @@ impl Script {
             "extend" => Kind::Extend(durable::Extend {
                 target: Some(self.read_target(args)?),
                 timeout_s: read_number(args, "timeout")?,
+            }),
+            "fail" => Kind::Fail(durable::Fail {
+                target: Some(self.read_target(args)?),
+                retry_after_s: read_number(args, "retry_after")?,
+                message: args.take_key("message").unwrap_or_default().into(),
             }),
             "update" => Kind::Update(durable::Update {
                 target: Some(self.read_target(args)?),
@@ -433,6 +446,7 @@ fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submi
     submit.payload = read_payload(args);
     submit.max_attempts = read_number(args, "max_attempts")?;
     submit.not_before_ns = args.take_key("not_before").map_or(Ok(0), read_time)?;
+    submit.backoff = args.take_key("backoff").map(read_backoff).transpose()?;
     submit.unique_key = args.take_key("unique").unwrap_or_default().into();
     for entry in args.take_key("meta").unwrap_or_default().split_whitespace() {
         let (key, value) = entry.split_once('=').ok_or("no value")?;
@@ -470,6 +484,13 @@ pub fn read_time(time: &str) -> Result<i64> {
     }
     let (seconds, ns) = time.split_once('+').unwrap_or((time, "0"));
     Ok(seconds.parse::<i64>()? * NS_PER_S + ns.parse::<i64>()?)
+}
+
+/// Initial wait, cap, factor and jitter, as in `5/60/200/0`.
+fn read_backoff(text: &str) -> Result<durable::Backoff> {
+    let numbers: std::result::Result<Vec<i64>, _> = text.split('/').map(str::parse).collect();
+    let numbers: [i64; 4] = numbers?.try_into().map_err(|_| "not four numbers")?;
+    Ok(backoff_to_message(numbers.into()))
 }
 
 fn read_deadline(deadline: &str) -> Result<durable::Deadline> {
@@ -526,6 +547,13 @@ pub fn print_task(task: &Task) -> Result<String> {
         }
         for (key, value) in &extras.metadata {
             write!(out, " {key}={value}")?;
+        }
+        if let Some(backoff) = &extras.backoff {
+            let numbers = backoff.numbers().map(|number| number.to_string());
+            write!(out, " backoff={}", numbers.join("/"))?;
+        }
+        if !extras.last_error.is_empty() {
+            write!(out, " error={:?}", extras.last_error)?;
         }
     }
     if !task.payload.is_empty() {

@@ -26,6 +26,7 @@ pub(super) fn book(open: &mut Open, change: &Change, now_ns: i64) {
             }
         }
         Change::TimeOut { before, after } => time_out(open, before, after),
+        Change::Fail { before, after } => fail(open, before, after, now_ns),
         Change::Complete { before, .. } => {
             line(open, before, Event::Completed);
             if before.is_in_flight() {
@@ -77,6 +78,17 @@ fn time_out(open: &mut Open, before: &Task, after: &Task) {
         && let Some(cell) = open.cell(names)
     {
         cell.add(Event::TimedOut);
+    }
+}
+
+fn fail(open: &mut Open, before: &Task, after: &Task, now_ns: i64) {
+    line(open, before, Event::Failed);
+    if after.current_state != before.auto_target_state {
+        line(open, before, Event::Dead);
+    }
+    if before.is_in_flight() {
+        worked(open, before, now_ns);
+        seen(open, before, &before.worker, now_ns, Some(Event::Failed));
     }
 }
 

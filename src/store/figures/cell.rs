@@ -22,12 +22,14 @@ pub enum Event {
     Canceled,
     /// Timeouts that passed.
     TimedOut,
-    /// Those of them that a task did not go back from: it had no attempt left.
+    /// Timeouts and failures that a task did not go back from: it had no attempt left.
     Dead,
+    /// Leases that a worker gave back as failed.
+    Failed,
 }
 
 /// How many kinds of events there are.
-pub const EVENTS: usize = 6;
+pub const EVENTS: usize = 7;
 
 /// Whose figures they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

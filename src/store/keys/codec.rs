@@ -28,7 +28,11 @@ pub fn encode(row: &impl Serialize) -> Result<Vec<u8>> {
     encode_as(VERSION, row)
 }
 
-fn encode_as(version: u8, row: &impl Serialize) -> Result<Vec<u8>> {
+/// Encodes a row of a later version than the first.
+///
+/// # Errors
+/// If bincode refuses.
+pub fn encode_as(version: u8, row: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = vec![version];
     let encoded = bincode::options().serialize_into(&mut bytes, row);
     encoded.map_err(|error| StoreError::Checkpoint(error.to_string()))?;
@@ -47,7 +51,11 @@ pub fn decode<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T> 
     }
 }
 
-fn decode_row<'a, T: Deserialize<'a>>(what: &str, row: &'a [u8]) -> Result<T> {
+/// Decodes a row of `what` behind its version byte.
+///
+/// # Errors
+/// If the bytes are no such row.
+pub fn decode_row<'a, T: Deserialize<'a>>(what: &str, row: &'a [u8]) -> Result<T> {
     let options = bincode::options().with_limit(row.len() as u64);
     let decoded = options.deserialize(row);
     decoded.map_err(|error| StoreError::damaged(what, error.to_string()))
@@ -149,6 +157,7 @@ pub fn encode_task(task: &Task) -> Result<Vec<u8>> {
         backoff: extras
             .and_then(|extras| extras.backoff)
             .map(|backoff| backoff.numbers()),
+        last_error: extras.map_or("", |extras| &extras.last_error),
         history: HistoryRow::of(task),
     };
     encode_as(NEWEST_TASK_VERSION, &newest)
@@ -172,6 +181,7 @@ fn newest_task(what: &str, newest: NewestTaskRow<'_>) -> Result<Task> {
         group: newest.group.into(),
         spared_attempts: newest.spared_attempts,
         backoff: newest.backoff.map(Backoff::from),
+        last_error: newest.last_error.into(),
         ..newest.row.extras()
     };
     let mut task = Task {
@@ -278,6 +288,7 @@ struct NewestTaskRow<'a> {
     group: &'a str,
     spared_attempts: i64,
     backoff: Option<[i64; 4]>,
+    last_error: &'a str,
     #[serde(borrow)]
     history: Option<HistoryRow<'a>>,
 }

@@ -141,7 +141,7 @@ mod tests {
 
     fn cell() -> Cell {
         let mut cell = Cell {
-            counts: [1, 2, 300, 0, 5, 0],
+            counts: [1, 2, 300, 0, 5, 0, 0],
             last_seen_ns: 1_700_000_000_000_000_000,
             ..Cell::default()
         };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::codec::{Raw, decode, encode};
+use super::codec::{Raw, decode, decode_row, encode, encode_as};
 use super::{Keyspace, Tree};
 use crate::store::StoreError;
 use crate::store::record::{Header, Position, Totals};
@@ -11,6 +11,8 @@ use crate::store::view::Result;
 
 const WHAT: &str = "checkpoint, header";
 const KEY: &[u8] = b"header";
+/// Headers with totals that came later; all others are still written in the first version.
+const LATER_VERSION: u8 = 2;
 
 /// The header, with what only this node wants to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,14 @@ struct HeaderRow<'a> {
     held_bytes: u64,
 }
 
+/// A header on disk with totals that came later. The order of the fields is the format.
+#[derive(Serialize, Deserialize)]
+struct LaterHeaderRow<'a> {
+    #[serde(borrow)]
+    row: HeaderRow<'a>,
+    failed: u64,
+}
+
 impl Keyspace for Head {
     type Key = ();
     type Value = StoredHeader;
@@ -61,7 +71,7 @@ impl Keyspace for Head {
 
     fn value(value: &StoredHeader) -> Result<Vec<u8>> {
         let StoredHeader { header, held_bytes } = value;
-        encode(&HeaderRow {
+        let row = HeaderRow {
             index: header.position.index,
             log_id: Raw(&header.position.log_id),
             membership: Raw(&header.position.membership),
@@ -73,11 +83,21 @@ impl Keyspace for Head {
             timed_out: header.totals.timed_out,
             state_hash: header.state_hash,
             held_bytes: *held_bytes,
-        })
+        };
+        match header.totals.failed {
+            0 => encode(&row),
+            failed => encode_as(LATER_VERSION, &LaterHeaderRow { row, failed }),
+        }
     }
 
     fn parse_value(bytes: &[u8]) -> Result<StoredHeader> {
-        let row: HeaderRow<'_> = decode(WHAT, bytes)?;
+        let LaterHeaderRow { row, failed } = match bytes.split_first() {
+            Some((&LATER_VERSION, row)) => decode_row(WHAT, row)?,
+            _ => LaterHeaderRow {
+                row: decode(WHAT, bytes)?,
+                failed: 0,
+            },
+        };
         let position = Position {
             index: row.index,
             log_id: Bytes::copy_from_slice(row.log_id.0),
@@ -88,6 +108,7 @@ impl Keyspace for Head {
             completed: row.completed,
             canceled: row.canceled,
             timed_out: row.timed_out,
+            failed,
         };
         let header = Header {
             position,
@@ -119,6 +140,7 @@ mod tests {
             completed: 2,
             canceled: 3,
             timed_out: 4,
+            failed: 0,
         };
         let header = Header {
             position,
@@ -144,5 +166,15 @@ mod tests {
     fn golden() {
         let golden = "01fbe803036c6f67076d656d62657273090601020304fdffffffffffffffff07";
         check_golden::<Head>(&header(), golden);
+    }
+
+    /// Headers of the first version are still read, and written where nothing needs the second one.
+    #[test]
+    fn golden_with_later_totals() {
+        let mut later = header();
+        later.header.totals.failed = 8;
+        check_value::<Head>(&later);
+        let golden = "02fbe803036c6f67076d656d62657273090601020304fdffffffffffffffff0708";
+        check_golden::<Head>(&later, golden);
     }
 }

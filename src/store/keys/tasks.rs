@@ -100,8 +100,7 @@ mod tests {
             "546cfc392f2f7805077061796c6f61640406776f726b65723cfe000000000000",
             "00000000000010000000fd00006827edc4f5310a0106756e6971756502036b65",
             "790576616c7565046c65657200fd0400546cfc392f2f0567726f7570060102fb",
-            "b004fb90011401030105666972737402010104fc0094357702020200fd001c59",
-            "791b00000000",
+            "GOLDEN",
         );
         check_golden::<Live>(&Arc::new(newest_task(7)), golden);
         check_golden::<Archive>(&Arc::new(newest_task(7)), golden);
@@ -188,6 +187,10 @@ mod tests {
             }),
             with(Extras {
                 spared_attempts: 1,
+                ..Extras::default()
+            }),
+            with(Extras {
+                last_error: "error".into(),
                 ..Extras::default()
             }),
         ];

@@ -100,7 +100,10 @@ impl Log {
                 let mut after = Task::clone(&swapped(&before, now_ns));
                 after.timeout_s = 0;
                 let after = Arc::new(after);
-                Some(Change::TimeOut { before, after })
+                Some(match c % 2 {
+                    0 => Change::TimeOut { before, after },
+                    _ => Change::Fail { before, after },
+                })
             }
             9 | 10 => {
                 let before = self.some_live(number)?;
