@@ -1,7 +1,13 @@
 //! Every question of figures over many tasks, each answer against a full scan, and how long it took.
 //!
 //! `CORNDOGS_FIGURES_TASKS` says how many tasks (5,000); times are printed, not judged.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs
+)]
 
 #[path = "common/mod.rs"]
 mod common;
@@ -303,7 +309,7 @@ async fn every_answer_is_what_a_scan_says() {
                 step_length_s,
                 ..Default::default()
             };
-            api.history(request).await.unwrap()
+            api.steps(request).await.unwrap()
         })
         .await;
         let steps = history.steps.iter().map(|step| step.events.unwrap());

@@ -126,3 +126,43 @@ async fn refusals_name_the_item() {
     let claimed = run(&server, "next-tasks --max-tasks 1000", "").await.json();
     assert_eq!(claimed["tasks"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn figures_are_shown() {
+    let server = Server::start().await;
+    let mut api = server.api().await;
+    api.submit(SubmitTaskRequest {
+        queue: "q".into(),
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    run(&server, "next-task -q q --worker ada", "").await.json();
+    let figures = run(&server, "figures -q q --since 5m", "").await.json();
+    let lines = figures["lines"].as_array().unwrap();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["state"], "submitted");
+    assert_eq!(lines[0]["events"]["claimed"], 1);
+    assert_eq!(lines[1]["in_flight"], 1);
+    let workers = run(&server, "workers --since 10m", "").await.json();
+    assert_eq!(workers["workers"][0]["worker"], "ada");
+    assert_eq!(workers["workers"][0]["claimed"], 1);
+    let history = "history -q q --current-state submitted --since 24h --step hour";
+    let history = run(&server, history, "").await.json();
+    let steps = history["steps"].as_array().unwrap();
+    assert!((24..=25).contains(&steps.len()), "{}", steps.len());
+    let submitted = steps
+        .iter()
+        .map(|step| step["events"]["submitted"].as_i64().unwrap());
+    assert_eq!(submitted.sum::<i64>(), 1);
+    for (line, code) in [
+        ("figures --since soon", 2),
+        ("history --step week", 2),
+        ("figures --max 1001", 1),
+        ("workers --since 2 --until 1", 1),
+    ] {
+        let ran = run(&server, line, "").await;
+        assert_eq!(ran.code, Some(code), "{line}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{line}");
+    }
+}

@@ -127,63 +127,27 @@ async fn a_delayed_task_is_neither_waiting_nor_the_oldest() {
 async fn what_is_out_of_bounds_is_refused() {
     let server = Server::start().await;
     let mut api = server.api().await;
-    let figures = GetQueueFiguresRequest::default;
+    let asked = |change: fn(&mut GetQueueFiguresRequest)| {
+        let mut request = GetQueueFiguresRequest::default();
+        change(&mut request);
+        request
+    };
     for (request, field) in [
+        (asked(|request| request.since = -1), "since"),
+        (asked(|request| request.until = -1), "until"),
         (
-            GetQueueFiguresRequest {
-                since: -1,
-                ..figures()
-            },
+            asked(|request| (request.since, request.until) = (5, 5)),
             "since",
         ),
+        (asked(|request| request.max_lines = -1), "max_lines"),
+        (asked(|request| request.max_lines = 1001), "max_lines"),
+        (asked(|request| request.queue = "\n".into()), "queue"),
         (
-            GetQueueFiguresRequest {
-                until: -1,
-                ..figures()
-            },
-            "until",
-        ),
-        (
-            GetQueueFiguresRequest {
-                since: 5,
-                until: 5,
-                ..figures()
-            },
-            "since",
-        ),
-        (
-            GetQueueFiguresRequest {
-                max_lines: -1,
-                ..figures()
-            },
-            "max_lines",
-        ),
-        (
-            GetQueueFiguresRequest {
-                max_lines: 1001,
-                ..figures()
-            },
-            "max_lines",
-        ),
-        (
-            GetQueueFiguresRequest {
-                queue: "\n".into(),
-                ..figures()
-            },
-            "queue",
-        ),
-        (
-            GetQueueFiguresRequest {
-                after_queue: "x".repeat(256),
-                ..figures()
-            },
+            asked(|request| request.after_queue = "x".repeat(256)),
             "after_queue",
         ),
         (
-            GetQueueFiguresRequest {
-                after_state: "\0".into(),
-                ..figures()
-            },
+            asked(|request| request.after_state = "\0".into()),
             "after_state",
         ),
     ] {

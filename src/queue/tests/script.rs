@@ -255,6 +255,15 @@ impl Script {
                     write!(output, " failed={}", totals.failed)?;
                 }
             }
+            name => return self.ask_figures(name, args),
+        }
+        Ok(Some(output))
+    }
+
+    /// Answers what figures tell.
+    fn ask_figures(&self, name: &str, args: &mut ArgumentConsumer) -> Result<Option<String>> {
+        let mut output = String::new();
+        match name {
             "lines" => {
                 let window = self.window(args)?;
                 let limit = args.take_key("limit").map_or(Ok(1000), str::parse)?;

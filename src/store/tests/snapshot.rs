@@ -1,7 +1,10 @@
 //! Snapshots beside everything else.
 
 use super::harness::Harness;
-use crate::store::{Options, Store, StoreError};
+use crate::store::durable::Record;
+use crate::store::figures::hash;
+use crate::store::snapshot::SnapshotWriter;
+use crate::store::{Options, Store, StoreError, View, read_snapshot};
 
 #[test]
 fn a_scan_sees_the_state_of_its_beginning() {
@@ -125,4 +128,45 @@ fn an_empty_state_has_one_too() {
     std::fs::remove_dir_all(harness.path().join("checkpoint")).unwrap();
     harness.reopen();
     harness.log.check(harness.store());
+}
+
+/// What a version wrote that kept no figures.
+#[test]
+fn one_without_figures_is_read_too() {
+    let mut harness = Harness::new();
+    harness.grow_much(1, 300);
+    let snapshot = harness.store().write_snapshot(true).unwrap();
+    let mut reader = read_snapshot(&snapshot.path).unwrap();
+    let mut header = reader.header().clone();
+    let mut records = Vec::new();
+    for record in reader.by_ref() {
+        match record.unwrap() {
+            Record::Figure(key, cell) => {
+                header.state_hash = header.state_hash.wrapping_sub(hash(&key, &cell));
+            }
+            record => records.push(record),
+        }
+    }
+    let old = harness.dir.path().join("old");
+    let mut writer = SnapshotWriter::create(&old, &header).unwrap();
+    records
+        .iter()
+        .for_each(|record| writer.push(record).unwrap());
+    writer.finish().unwrap();
+    let mut other = Harness::new();
+    other.store().install_snapshot(&old).unwrap();
+    {
+        let mut state = other.store().lock();
+        assert_eq!(state.figures().rows().count(), 0);
+        state.check().unwrap();
+        // From here on it keeps them.
+        harness.log.grow(&[0]).apply(&mut *state);
+        assert_eq!(state.figures().rows().count(), 1);
+        state.check().unwrap();
+    }
+    other.checkpoint();
+    other.reopen();
+    let state = other.store().lock();
+    assert_eq!(state.figures().rows().count(), 1);
+    state.check().unwrap();
 }
