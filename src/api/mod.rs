@@ -5,9 +5,11 @@ pub mod call;
 pub mod cluster;
 pub mod convert;
 pub mod idempotency;
+pub mod schedules;
 pub mod service;
 pub mod status;
 pub mod validate;
 
 pub use convert::{Defaults, Translator};
+pub use schedules::Schedules;
 pub use service::Service;

@@ -14,6 +14,7 @@ mod finish;
 mod human;
 mod restore;
 mod run;
+mod schedule;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,8 @@ enum Command {
     SubmitTasks(batch::SubmitTasks),
     NextTasks(Box<batch::NextTasks>),
     CompleteTasks(batch::CompleteTasks),
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
@@ -115,6 +118,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::SubmitTasks(command) => command.run().await,
             Command::NextTasks(command) => command.run().await,
             Command::CompleteTasks(command) => command.run().await,
+            Command::Schedule(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {

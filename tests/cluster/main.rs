@@ -36,6 +36,7 @@ mod peers;
 mod reads;
 mod retries;
 mod rolling;
+mod schedules;
 mod snapshot;
 mod stale;
 mod transfer;

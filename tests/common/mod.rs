@@ -10,6 +10,7 @@ pub mod cluster;
 mod failure;
 pub mod history;
 mod random;
+pub mod schedules;
 mod web;
 pub mod workload;
 

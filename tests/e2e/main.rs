@@ -38,6 +38,7 @@ mod options;
 mod queues;
 mod recovery;
 mod retries;
+mod schedules;
 mod shutdown;
 mod task_fields;
 mod timeouts;
