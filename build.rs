@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let public = protox::compile(
         [
             "corndogs/v1alpha1/corndogs.proto",
+            "corndogs/v1alpha1/schedules.proto",
             "corndogs/cluster/v1alpha1/cluster.proto",
         ],
         ["proto"],
@@ -25,6 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .message_attribute(".corndogs.v1alpha1.SubmitTaskRequest", READABLE)
         .message_attribute(".corndogs.v1alpha1.CompleteTaskRequest", READABLE)
         .message_attribute(".corndogs.v1alpha1.RetryBackoff", READABLE)
+        .field_attribute(
+            "missed",
+            "#[serde(serialize_with = \"crate::proto::missed_json\")]",
+        )
         .field_attribute("payload", "#[serde(with = \"crate::proto::base64_json\")]")
         .compile_fds(public)?;
     let durable = protox::compile(

@@ -28,7 +28,9 @@ const LEAVES: [(&str, &[&str]); 5] = [
     ("tls", &["cli", "server", "raft", "config", "connection"]),
 ];
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 10] = [
+    ("croner", &["node/schedules"]),
+    ("jiff", &["node/schedules"]),
     ("sled", &["store"]),
     ("bincode", &["store"]),
     ("openraft", &["raft"]),

@@ -29,6 +29,14 @@ pub mod peer {
 /// Descriptors of the public services, for gRPC reflection.
 pub const PUBLIC_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public.bin"));
 
+/// What becomes of missed ticks in JSON: the value's name, as in protobuf's own JSON.
+pub fn missed_json<S: serde::Serializer>(missed: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    match v1alpha1::MissedTicks::try_from(*missed) {
+        Ok(missed) => serializer.serialize_str(missed.as_str_name()),
+        Err(_) => serializer.serialize_i32(*missed),
+    }
+}
+
 /// Payloads in JSON: base64, as in protobuf's own JSON.
 pub mod base64_json {
     use base64::Engine as _;

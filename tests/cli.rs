@@ -156,13 +156,16 @@ fn fields_arrive() {
     let ran = run(
         "submit-task --format json -q q --current-state a --auto-target-state b --timeout 1m \
          --payload hi --priority -2 --uuid u --not-before 1970-01-01T00:00:01.5Z --unique-key k \
-         --metadata x=y --claim-timeout 3 --max-attempts 4 --idempotency-key key",
+         --metadata x=y --claim-timeout 3 --max-attempts 4 --idempotency-key key --retry-initial 1m --retry-cap 1h \
+         --retry-factor-percent 150 --retry-jitter-percent 20",
     );
     let mut expected = json!({"task": {
         "uuid": "u", "queue": "q", "current_state": "a", "auto_target_state": "b",
         "submit_time": 0, "update_time": 0, "timeout": 60, "payload": "aGk=", "priority": -2,
         "attempt": 0, "worker": "key", "expires_at": 0, "not_before": 1_500_000_000_i64,
         "metadata": {"x": "y"}, "unique_key": "k", "claim_timeout": 3, "max_attempts": 4,
+        "retry_backoff": {"initial": 60, "cap": 3600, "factor_percent": 150, "jitter_percent": 20},
+        "last_error": "",
     }});
     assert_eq!(ran.json(), expected);
     expected["task"]["worker"] = json!("");

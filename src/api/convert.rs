@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::validate::{self, Checked};
 use crate::proto::{durable, v1alpha1 as api};
 use crate::queue::Row;
+use crate::store::durable::backoff_from_message;
 use crate::store::record::{Backoff, Task};
 
 /// The factor of a backoff that names none.
@@ -309,6 +310,29 @@ pub fn task(row: &Row) -> api::Task {
         max_attempts: task.max_attempts,
         retry_backoff: extras.and_then(|extras| extras.backoff).map(shown_backoff),
         last_error: extras.map_or_else(String::new, |extras| extras.last_error.to_string()),
+    }
+}
+
+/// The submit that a schedule keeps as clients see it, so that it may be put again.
+pub fn template(submit: durable::Submit) -> api::SubmitTaskRequest {
+    let backoff = submit.backoff.as_ref().map(backoff_from_message);
+    api::SubmitTaskRequest {
+        queue: submit.queue,
+        current_state: submit.current_state,
+        auto_target_state: submit.auto_target_state,
+        timeout: match submit.timeout_s {
+            0 => -1,
+            timeout_s => timeout_s,
+        },
+        payload: submit.payload,
+        priority: submit.priority,
+        uuid: String::new(),
+        not_before: submit.not_before_ns,
+        unique_key: submit.unique_key,
+        metadata: submit.metadata,
+        claim_timeout: submit.claim_timeout_s,
+        max_attempts: submit.max_attempts,
+        retry_backoff: backoff.map(shown_backoff),
     }
 }
 

@@ -9,9 +9,11 @@ pub mod figures;
 pub mod idempotency;
 pub mod looking;
 pub mod page;
+pub mod schedules;
 pub mod service;
 pub mod status;
 pub mod validate;
 
 pub use convert::{Defaults, Translator};
+pub use schedules::Schedules;
 pub use service::Service;

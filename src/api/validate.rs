@@ -106,7 +106,7 @@ pub fn batch(field: &str, tasks: impl TryInto<usize> + Display + Copy) -> Checke
 }
 
 /// A number within a range.
-fn within(field: &str, range: RangeInclusive<i64>, number: i64) -> Checked {
+pub fn range(field: &str, range: RangeInclusive<i64>, number: i64) -> Checked {
     if range.contains(&number) {
         return Ok(());
     }
@@ -116,23 +116,23 @@ fn within(field: &str, range: RangeInclusive<i64>, number: i64) -> Checked {
 
 /// How long the next attempt of a task waits.
 pub fn backoff(field: &str, backoff: &RetryBackoff) -> Checked {
-    within(
+    range(
         &format!("{field}.initial"),
         1..=MAX_RETRY_S,
         backoff.initial,
     )?;
-    within(&format!("{field}.cap"), 0..=MAX_RETRY_S, backoff.cap)?;
+    range(&format!("{field}.cap"), 0..=MAX_RETRY_S, backoff.cap)?;
     if backoff.factor_percent != 0 {
         let field = format!("{field}.factor_percent");
-        within(&field, FACTOR_PERCENT, backoff.factor_percent)?;
+        range(&field, FACTOR_PERCENT, backoff.factor_percent)?;
     }
     let field = format!("{field}.jitter_percent");
-    within(&field, 0..=100, backoff.jitter_percent)
+    range(&field, 0..=100, backoff.jitter_percent)
 }
 
 /// How long the next attempt waits after a failure; -1 means that there is none.
 pub fn retry_after(field: &str, seconds: i64) -> Checked {
-    within(field, -1..=MAX_RETRY_S, seconds)
+    range(field, -1..=MAX_RETRY_S, seconds)
 }
 
 /// What a worker says of a failure.

@@ -118,7 +118,18 @@ impl ChangingClient {
         wait: Duration,
         rpc: impl AsyncFnOnce(&mut Service, Request<Q>) -> Result<Response<R>, Status>,
     ) -> Result<R, Failure> {
-        let mut service = service(self.client.connect().await?);
+        let rpc = async |channel, request| rpc(&mut service(channel), request).await;
+        self.change_over(request, wait, rpc).await
+    }
+
+    /// The same, of another service.
+    pub async fn change_over<Q, R>(
+        &self,
+        request: Q,
+        wait: Duration,
+        rpc: impl AsyncFnOnce(Channel, Request<Q>) -> Result<Response<R>, Status>,
+    ) -> Result<R, Failure> {
+        let channel = self.client.connect().await?;
         let limit = self.client.deadline.saturating_add(wait);
         let mut request = Request::new(request);
         request.set_timeout(limit);
@@ -127,7 +138,7 @@ impl ChangingClient {
                 .metadata_mut()
                 .insert("idempotency-key", key.clone());
         }
-        let answer = rpc(&mut service, request);
+        let answer = rpc(channel, request);
         let unknown = "; whether it was done is not known";
         Ok(self
             .client

@@ -19,6 +19,7 @@ mod human;
 mod looking;
 mod restore;
 mod run;
+mod schedule;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,8 @@ enum Command {
     Figures(figures::Figures),
     Workers(figures::Workers),
     History(figures::History),
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
@@ -139,6 +142,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::Figures(command) => command.run().await,
             Command::Workers(command) => command.run().await,
             Command::History(command) => command.run().await,
+            Command::Schedule(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {

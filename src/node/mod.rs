@@ -18,6 +18,7 @@ mod orderer;
 mod peer;
 mod proposer;
 mod reader;
+pub mod schedules;
 mod sweep;
 mod wait;
 
@@ -106,6 +107,7 @@ impl Node {
         tokio::spawn(members::tend(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
         tokio::spawn(sweep::ripen(node.clone()));
+        tokio::spawn(schedules::run(node.clone()));
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
         }

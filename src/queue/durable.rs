@@ -31,6 +31,9 @@ pub(super) fn outcome_to_bytes(outcome: &Outcome) -> Option<Bytes> {
                 results: results.collect(),
             })
         }
+        Outcome::Schedule(schedule) => Kind::Schedule(durable::ScheduleIs {
+            schedule: schedule.clone(),
+        }),
         Outcome::TimedOut {
             tasks,
             resume: None,
@@ -88,6 +91,7 @@ pub(super) fn outcome_from_bytes(bytes: &Bytes) -> Result<Outcome, StoreError> {
             let results = results.map(completion_from_message);
             Outcome::Completions(results.collect::<Result<_, _>>()?)
         }
+        Kind::Schedule(schedule) => Outcome::Schedule(schedule.schedule),
         Kind::TimedOut(timed_out) => Outcome::TimedOut {
             tasks: timed_out.tasks,
             resume: None,
@@ -168,6 +172,7 @@ fn refusal_to_message(refusal: &Refusal) -> Option<refusal::Kind> {
             unique_key: unique_key.to_string(),
             holder: bytes_of(holder),
         })),
+        Refusal::TooManySchedules { limit } => Some(refusal::Kind::TooManySchedules(*limit)),
         Refusal::KeyReused | Refusal::Malformed { .. } => None,
     }
 }
@@ -186,6 +191,7 @@ fn refusal_from_message(refusal: refusal::Kind) -> Result<Refusal, StoreError> {
         refusal::Kind::UuidTaken(uuid) => Refusal::UuidTaken {
             uuid: uuid_of(&uuid)?,
         },
+        refusal::Kind::TooManySchedules(limit) => Refusal::TooManySchedules { limit },
         refusal::Kind::KeyTaken(taken) => Refusal::KeyTaken {
             uuid: uuid_of(&taken.uuid)?,
             unique_key: taken.unique_key.into(),
@@ -271,6 +277,9 @@ mod tests {
                     next_task: None,
                 },
             ]),
+            Outcome::Schedule(None),
+            Outcome::Schedule(Some(Bytes::from_static(b"schedule"))),
+            Outcome::Refused(Refusal::TooManySchedules { limit: 7 }),
             Outcome::Refused(Refusal::UuidTaken { uuid }),
             Outcome::Refused(Refusal::KeyTaken {
                 uuid,

@@ -26,6 +26,7 @@ mod planned;
 pub mod query;
 mod remember;
 mod ripen;
+pub mod schedule;
 pub mod size;
 mod step;
 mod submit;

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::store::record::{Deadline, Name, Task};
@@ -60,6 +61,8 @@ pub enum Outcome {
     Tasks(Vec<Row>),
     /// A batch of completions: what each came to, in order.
     Completions(Vec<Completion>),
+    /// Put or delete a schedule: its document as it is now, or was; or none.
+    Schedule(Option<Bytes>),
     /// One step of a clean-up.
     TimedOut {
         /// How many tasks it and the steps before it timed out.
@@ -144,6 +147,12 @@ pub enum Refusal {
         unique_key: Name,
         /// The live task that has the key.
         holder: Uuid,
+    },
+    /// No schedule may come to those that there are.
+    #[error("there are {limit} schedules already, and no more may be put in")]
+    TooManySchedules {
+        /// How many there may be.
+        limit: u64,
     },
     /// The request key was used before, by another call or request.
     #[error("idempotency-key: it was given with another call or request before")]

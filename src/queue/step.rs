@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Outcome, Refusal, bulk, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend,
-    fail, forget, remember, ripen, submit, submit_tasks, timeout, update,
+    fail, forget, remember, ripen, schedule, submit, submit_tasks, timeout, update,
 };
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
@@ -53,6 +53,10 @@ pub(super) fn perform_once(
         Some(Kind::CompleteTasks(batch)) => return complete_tasks::perform(store, now_ns, batch),
         Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
         Some(Kind::Fail(fail)) => fail::step(view, now_ns, fail),
+        Some(Kind::PutSchedule(put)) => schedule::put(view, now_ns, put),
+        Some(Kind::DeleteSchedule(delete)) => schedule::delete(view, delete),
+        Some(Kind::Tick(tick)) => schedule::tick(view, now_ns, tick),
+        Some(Kind::RunSchedule(run)) => schedule::run(view, now_ns, run),
         Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
         Some(Kind::Bulk(bulk)) => bulk::step(view, now_ns, bulk),
         None => Ok(refused(Refusal::Malformed {

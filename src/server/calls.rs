@@ -15,13 +15,14 @@ use super::dispatch::{Dispatch, Services};
 use super::error::{ServerError, start_error};
 use super::incoming::incoming;
 use crate::api::cluster::Cluster;
-use crate::api::{Defaults, Service, Translator};
+use crate::api::{Defaults, Schedules, Service, Translator};
 use crate::config::Config;
 use crate::node::Node;
 use crate::node::health::{Health, HealthBoard};
 use crate::proto::PUBLIC_DESCRIPTORS;
 use crate::proto::cluster::cluster_service_server::ClusterServiceServer;
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsServiceServer;
+use crate::proto::v1alpha1::schedule_service_server::ScheduleServiceServer;
 use crate::tls::ServerTls;
 
 /// How long calls in flight may take to finish after SIGTERM.
@@ -113,6 +114,10 @@ fn services(config: &Config, node: &Node) -> Result<Services, ServerError> {
         },
         max_payload_bytes: config.max_payload,
     };
+    let schedules = Schedules::new(node.clone(), translator.clone(), config.idempotency_window);
+    let schedules = ScheduleServiceServer::new(schedules)
+        .max_decoding_message_size(config.max_message)
+        .max_encoding_message_size(usize::MAX);
     let service = Service::new(node.clone(), translator, config.idempotency_window);
     let corndogs = CorndogsServiceServer::new(service)
         .max_decoding_message_size(config.max_message)
@@ -129,6 +134,7 @@ fn services(config: &Config, node: &Node) -> Result<Services, ServerError> {
         start_error("set up reflection")(error.to_string())
     };
     let others = Routes::new(cluster)
+        .add_service(schedules)
         .add_service(health)
         .add_service(reflection().build_v1().map_err(broken)?)
         .add_service(reflection().build_v1alpha().map_err(broken)?)

@@ -38,6 +38,7 @@ mod peers;
 mod reads;
 mod retries;
 mod rolling;
+mod schedules;
 mod snapshot;
 mod stale;
 mod transfer;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use corndogs::proto::v1alpha1::corndogs_service_client::CorndogsServiceClient;
+use corndogs::proto::v1alpha1::schedule_service_client::ScheduleServiceClient;
 use corndogs::proto::v1alpha1::*;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -21,6 +22,7 @@ const MAX_ANSWER: usize = 32 << 20;
 #[derive(Clone)]
 pub struct Api {
     pub client: Client,
+    pub schedules: ScheduleServiceClient<Channel>,
 }
 
 /// The code of an answer.
@@ -48,6 +50,7 @@ impl Api {
 
     pub fn over(channel: Channel) -> Self {
         Self {
+            schedules: ScheduleServiceClient::new(channel.clone()),
             client: Client::new(channel).max_decoding_message_size(MAX_ANSWER),
         }
     }

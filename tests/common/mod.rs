@@ -11,6 +11,7 @@ mod failure;
 pub mod figures;
 pub mod history;
 mod random;
+pub mod schedules;
 mod web;
 pub mod workload;
 

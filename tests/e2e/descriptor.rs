@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use corndogs::proto::PUBLIC_DESCRIPTORS;
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
+    ServiceDescriptorProto,
+};
 
 /// The contract's tables: `message: name number [type], …`, string where no type is given.
 const MESSAGES: &str = "
@@ -83,6 +86,18 @@ WorkerFigures: queue 1, worker 2, state 3, last_seen 4 int64, claimed 5 int64, c
 GetHistoryRequest: queue 1, current_state 2, since 3 int64, until 4 int64, step_length_s 5 int64
 GetHistoryResponse: steps 1 repeated HistoryStep, step_length_s 2 int64, is_complete 3 bool
 HistoryStep: start 1 int64, events 2 EventCounts
+
+PutScheduleRequest: name 1, cron 2, time_zone 3, paused 4 bool, missed 5 MissedTicks, task 6 SubmitTaskRequest
+PutScheduleResponse: schedule 1 Schedule
+Schedule: name 1, cron 2, time_zone 3, paused 4 bool, missed 5 MissedTicks, task 6 SubmitTaskRequest, next_tick 7 int64, last_tick 8 int64, last_task_uuid 9, submitted 10 int64, skipped 11 int64, next_ticks 12 repeated int64
+GetScheduleRequest: name 1, ticks 2 int32
+GetScheduleResponse: schedule 1 Schedule
+ListSchedulesRequest: after 1, limit 2 int32
+ListSchedulesResponse: schedules 1 repeated Schedule, more 2 bool
+DeleteScheduleRequest: name 1
+DeleteScheduleResponse: schedule 1 Schedule
+RunScheduleRequest: name 1
+RunScheduleResponse: task 1 Task
 ";
 
 const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask CompleteTask CancelTask CleanUpTimedOut \
@@ -90,6 +105,8 @@ const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask Complete
                      ExtendTask SubmitTasks GetNextTasks CompleteTasks FailTask \
                      GetTask GetTaskHistory ListTasks CancelTasks RequeueTasks UpdateTasks \
                      GetQueueFigures GetWorkers GetHistory";
+
+const SCHEDULE_CALLS: &str = "PutSchedule GetSchedule ListSchedules DeleteSchedule RunSchedule";
 
 type Fields = BTreeMap<i32, String>;
 
@@ -125,7 +142,7 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
         Type::Int64 => "int64".to_owned(),
         Type::Int32 => "int32".to_owned(),
         Type::Bool => "bool".to_owned(),
-        Type::Message => field.type_name().rsplit('.').next().unwrap().to_owned(),
+        Type::Message | Type::Enum => field.type_name().rsplit('.').next().unwrap().to_owned(),
         other => format!("{other:?}"),
     };
     if field.label() != Label::Repeated {
@@ -170,25 +187,31 @@ fn fields(message: &DescriptorProto) -> Fields {
         .collect()
 }
 
-/// The files of the public package; one of them has the service.
-fn public_files() -> Vec<FileDescriptorProto> {
+/// All of the public package as one file.
+fn public_file() -> FileDescriptorProto {
     let files = FileDescriptorSet::decode(PUBLIC_DESCRIPTORS).unwrap().file;
-    let public = files.into_iter();
-    let public = public.filter(|file| file.package() == "corndogs.v1alpha1");
-    public.collect()
+    let public = files
+        .into_iter()
+        .filter(|file| file.package() == "corndogs.v1alpha1");
+    let mut all = FileDescriptorProto::default();
+    for file in public {
+        assert_eq!(file.syntax(), "proto3");
+        all.message_type.extend(file.message_type);
+        all.service.extend(file.service);
+    }
+    all
 }
 
 #[test]
 fn every_field_has_its_number_and_type() {
-    let files = public_files();
-    assert!(files.iter().all(|file| file.syntax() == "proto3"));
-    let found: BTreeMap<_, _> = files
+    let file = public_file();
+    let found: BTreeMap<_, _> = file
+        .message_type
         .iter()
-        .flat_map(|file| &file.message_type)
         .map(|m| (m.name().to_owned(), fields(m)))
         .collect();
     let expected = expected();
-    assert_eq!(expected.len(), 24 + 11 + 16 + 11);
+    assert_eq!(expected.len(), 24 + 22 + 16 + 11);
     for (message, fields) in &expected {
         let found = found
             .get(message)
@@ -207,11 +230,17 @@ fn every_field_has_its_number_and_type() {
 
 #[test]
 fn every_call_has_its_messages() {
-    let files = public_files();
-    let services: Vec<_> = files.iter().flat_map(|file| &file.service).collect();
-    let service = services.first().unwrap();
-    assert_eq!((services.len(), service.name()), (1, "CorndogsService"));
-    let expected: BTreeSet<_> = CALLS
+    let file = public_file();
+    let services: Vec<_> = file.service.iter().map(|service| service.name()).collect();
+    assert_eq!(services, ["CorndogsService", "ScheduleService"]);
+    let calls = [CALLS, SCHEDULE_CALLS];
+    for (service, calls) in file.service.iter().zip(calls) {
+        assert_calls(service, calls);
+    }
+}
+
+fn assert_calls(service: &ServiceDescriptorProto, calls: &str) {
+    let expected: BTreeSet<_> = calls
         .split_whitespace()
         .map(|call| {
             let of = |kind| format!(".corndogs.v1alpha1.{call}{kind}");

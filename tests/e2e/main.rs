@@ -41,6 +41,7 @@ mod options;
 mod queues;
 mod recovery;
 mod retries;
+mod schedules;
 mod shutdown;
 mod task_fields;
 mod timeouts;

@@ -87,6 +87,7 @@ fn submitted(request: SubmitTaskRequest) -> Task {
         metadata: request.metadata,
         claim_timeout: request.claim_timeout,
         max_attempts: request.max_attempts,
+        retry_backoff: request.retry_backoff,
         ..Task::default()
     }
 }

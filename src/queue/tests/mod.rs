@@ -83,6 +83,8 @@ fn assert_in_step(store: &MemoryStore) {
         );
         after = Some(footprint.0);
     }
+    let documents = store.documents().all().map(|(key, value)| key.hash(value));
+    let hash = documents.fold(hash, u64::wrapping_add);
     assert_eq!(store.next_expiring_answer(after).unwrap(), None, "expiries");
     assert_eq!(store.header().state_hash, hash, "state hash");
 

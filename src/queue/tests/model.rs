@@ -11,7 +11,8 @@ use prost::Message;
 
 use crate::proto::durable::{
     Bulk, Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Fail, Filter,
-    Forget, Submit, SubmitTasks, Target, TimeOut, Update, bulk::Act, command::Kind,
+    Forget, PutSchedule, Schedule, Submit, SubmitTasks, Target, Tick, TimeOut, Update, bulk::Act,
+    command::Kind,
 };
 use crate::proto::v1alpha1;
 use crate::queue::{Outcome, Refusal};
@@ -100,6 +101,8 @@ pub enum Answer {
     KeyTaken(Uuid, String, Uuid),
     Ripened(u64, bool),
     Malformed,
+    Schedule(Option<Schedule>),
+    TooMany,
 }
 
 /// What is answered again to the same key and request.
@@ -123,6 +126,7 @@ pub struct Model {
     pub timed_out: u64,
     pub happened: Vec<Happened>,
     pub failed: u64,
+    pub schedules: BTreeMap<String, Schedule>,
 }
 
 impl Model {
@@ -198,6 +202,13 @@ impl Model {
             Kind::Ripen(_) => Answer::Ripened(0, false),
             Kind::Forget(forget) => self.forget(forget),
             Kind::Bulk(bulk) => self.bulk(bulk),
+            Kind::PutSchedule(put) => self.put_schedule(put),
+            Kind::DeleteSchedule(delete) => Answer::Schedule(self.schedules.remove(&delete.name)),
+            Kind::Tick(tick) => self.tick(tick),
+            Kind::RunSchedule(run) => match self.schedules.contains_key(&run.name) {
+                true => self.scheduled(&run.name, &run.uuid, run.run_ns, &run.run_time),
+                false => Answer::Task(None),
+            },
         }
     }
 
@@ -783,6 +794,79 @@ impl Model {
         Answer::Task(Some(self.tasks[at].row.clone()))
     }
 
+    fn put_schedule(&mut self, put: &PutSchedule) -> Answer {
+        let Some(mut schedule) = put.schedule.clone() else {
+            return Answer::Malformed;
+        };
+        schedule.generation = self.clock as u64;
+        if let Some(before) = self.schedules.get(&put.name) {
+            schedule.generation = schedule.generation.max(before.generation + 1);
+            schedule.last_ns = before.last_ns;
+            schedule.last_uuid = before.last_uuid.clone();
+            (schedule.submitted, schedule.skipped) = (before.submitted, before.skipped);
+            let ticks = |one: &Schedule| (one.cron.clone(), one.time_zone.clone(), one.is_paused);
+            if ticks(before) == ticks(&schedule) && !schedule.is_paused {
+                schedule.next_ns = before.next_ns;
+            }
+        }
+        self.schedules.insert(put.name.clone(), schedule.clone());
+        Answer::Schedule(Some(schedule))
+    }
+
+    fn tick(&mut self, tick: &Tick) -> Answer {
+        let Some(schedule) = self.schedules.get_mut(&tick.name) else {
+            return Answer::Task(None);
+        };
+        if (schedule.generation, schedule.next_ns) != (tick.generation, tick.tick_ns) {
+            return Answer::Task(None);
+        }
+        if schedule.next_ns == 0 || schedule.is_paused {
+            return Answer::Task(None);
+        }
+        schedule.next_ns = tick.next_ns;
+        let submitted = self.submitted;
+        let answer = match tick.is_skipped {
+            true => Answer::Task(None),
+            false => self.scheduled(&tick.name, &tick.uuid, tick.tick_ns, &tick.tick_time),
+        };
+        if self.submitted > submitted {
+            return answer;
+        }
+        self.schedules.get_mut(&tick.name).unwrap().skipped += 1;
+        match answer {
+            Answer::Task(_) => Answer::Task(None),
+            refused => refused,
+        }
+    }
+
+    /// Submits what a schedule submits.
+    fn scheduled(&mut self, name: &str, uuid: &[u8], at: i64, time: &str) -> Answer {
+        let schedule = &self.schedules[name];
+        let Some(mut submit) = schedule.task.clone() else {
+            return Answer::Task(None);
+        };
+        submit.uuid = uuid.to_vec().into();
+        for (key, value) in [("corndogs.schedule", name), ("corndogs.tick", time)] {
+            submit.metadata.insert(key.into(), value.into());
+        }
+        let taken = self
+            .tasks
+            .iter()
+            .find(|entry| entry.row.uuid.as_bytes() == uuid);
+        if let Some(taken) = taken {
+            return Answer::Taken(taken.row.uuid);
+        }
+        let submitted = self.submitted;
+        let answer = self.submit(&submit);
+        if self.submitted > submitted {
+            let schedule = self.schedules.get_mut(name).unwrap();
+            schedule.last_ns = at;
+            schedule.last_uuid = uuid.to_vec().into();
+            schedule.submitted += 1;
+        }
+        answer
+    }
+
     fn forget(&mut self, forget: &Forget) -> Answer {
         let limit = match forget.limit {
             0 => 1000,
@@ -950,6 +1034,10 @@ impl From<&Outcome> for Answer {
                 let after = after.map(|after| (after.uuid, after.before_seq));
                 Answer::Bulk(*matched, *changed, after, *is_done)
             }
+            Outcome::Schedule(schedule) => {
+                let schedule = schedule.as_ref();
+                Answer::Schedule(schedule.map(|value| Schedule::decode(value.clone()).unwrap()))
+            }
             Outcome::Expired { tasks, more } => Answer::Expired(*tasks, *more),
             Outcome::Ripened { tasks, more } => Answer::Ripened(*tasks, *more),
             Outcome::Refused(Refusal::StaleAttempt {
@@ -964,6 +1052,7 @@ impl From<&Outcome> for Answer {
                 holder,
             }) => Answer::KeyTaken(*uuid, unique_key.to_string(), *holder),
             Outcome::Forgotten { answers, more } => Answer::Forgotten(*answers, *more),
+            Outcome::Refused(Refusal::TooManySchedules { .. }) => Answer::TooMany,
             Outcome::Refused(Refusal::KeyReused) => Answer::Reused,
             Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
         }

@@ -1,5 +1,7 @@
 //! Random logs: the machine must answer as the model does, and twice the same.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -8,11 +10,12 @@ use super::model::{Answer, Model, Moment, Row};
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
     Backoff, Bulk, BulkCursor, Cancel, CancelAll, Change, Claim, ClaimTasks, Command, Complete,
-    CompleteTasks, Condition, Deadline, Expire, Extend, Fail, Filter, Forget, Group, Number,
-    RequestKey, Requeue, Ripen, Submit, SubmitTasks, Target, TimeOut, Update, bulk, command::Kind,
+    CompleteTasks, Condition, Deadline, DeleteSchedule, Expire, Extend, Fail, Filter, Forget,
+    Group, Number, PutSchedule, RequestKey, Requeue, Ripen, RunSchedule, Schedule, Submit,
+    SubmitTasks, Target, Tick, TimeOut, Update, bulk, command::Kind,
 };
 use crate::queue::list::{self, Scope};
-use crate::queue::{apply, query, transition};
+use crate::queue::{apply, query, schedule, transition};
 use crate::store::record::Position;
 use crate::store::{MemoryStore, View};
 
@@ -47,6 +50,17 @@ enum Act {
     Ripen,
     /// Whether it goes on where the last one stopped.
     Bulk(Bulk, bool),
+    PutSchedule(u8, Draft, u8, bool),
+    DeleteSchedule(u8),
+    /// Mostly the one that is due; else how far it is off.
+    Tick {
+        schedule: u8,
+        off: i64,
+        stale: bool,
+        next_s: i64,
+        is_skipped: bool,
+    },
+    RunSchedule(u8),
     Forget {
         limit: u32,
     },
@@ -244,6 +258,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => claim_tasks().prop_map(Act::ClaimTasks),
         2 => prop::collection::vec(completion(), 0..4).prop_map(Act::CompleteTasks),
         1 => Just(Act::Ripen),
+        2 => schedule_act(),
         2 => clean_up.prop_map(|(at_s, queue, resume, limit, already)| Act::TimeOut { at_s, queue, resume, limit, already }),
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
         1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
@@ -324,6 +339,32 @@ fn bulk() -> impl Strategy<Value = Bulk> {
     )
 }
 
+/// Few schedules, whose ticks are mostly the ones that are due.
+fn schedule_act() -> impl Strategy<Value = Act> {
+    let off = prop_oneof![4 => Just(0i64), 1 => -1..2i64];
+    let tick = (
+        0..2u8,
+        off,
+        prop::bool::weighted(0.1),
+        0..4i64,
+        prop::bool::weighted(0.2),
+    );
+    let tick = tick.prop_map(|(schedule, off, stale, next_s, is_skipped)| Act::Tick {
+        schedule,
+        off,
+        stale,
+        next_s,
+        is_skipped,
+    });
+    let put = (0..2u8, draft(), 0..2u8, prop::bool::weighted(0.2));
+    prop_oneof![
+        2 => put.prop_map(|(name, draft, cron, is_paused)| Act::PutSchedule(name, draft, cron, is_paused)),
+        5 => tick,
+        1 => (0..2u8).prop_map(Act::RunSchedule),
+        1 => (0..2u8).prop_map(Act::DeleteSchedule),
+    ]
+}
+
 /// Few keys, so that they meet again, by the same request or another one.
 fn key() -> impl Strategy<Value = Option<RequestKey>> {
     let key = (0..4u8, 0..4u8, 0..8i64, any::<bool>());
@@ -400,6 +441,42 @@ impl Resolver {
                 let before_ns = model.clock - age_s * NS_PER_S;
                 Kind::Expire(Expire { before_ns, limit })
             }
+            Act::PutSchedule(name, draft, cron, is_paused) => {
+                self.put_schedule(model, name, draft, cron, is_paused)
+            }
+            Act::DeleteSchedule(name) => Kind::DeleteSchedule(DeleteSchedule {
+                name: schedule_name(name),
+            }),
+            Act::Tick {
+                schedule,
+                off,
+                stale,
+                next_s,
+                is_skipped,
+            } => {
+                let name = schedule_name(schedule);
+                let known = model.schedules.get(&name).cloned().unwrap_or_default();
+                let tick_ns = known.next_ns + off;
+                Kind::Tick(Tick {
+                    // Two schedules may come to one uuid.
+                    uuid: bytes_of(uuid_of(&format!("{tick_ns}"))),
+                    name,
+                    generation: known.generation - u64::from(stale && known.generation > 0),
+                    tick_ns,
+                    next_ns: model.clock + next_s * NS_PER_S,
+                    tick_time: tick_ns.to_string(),
+                    is_skipped,
+                })
+            }
+            Act::RunSchedule(name) => {
+                self.named += 1;
+                Kind::RunSchedule(RunSchedule {
+                    name: schedule_name(name),
+                    uuid: bytes_of(uuid_of(&format!("run {}", self.named))),
+                    run_ns: model.clock,
+                    run_time: "now".into(),
+                })
+            }
             Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
             Act::Forget { limit } => Kind::Forget(Forget { limit }),
             Act::Bulk(bulk, resume) => Kind::Bulk(Bulk {
@@ -407,6 +484,31 @@ impl Resolver {
                 ..bulk
             }),
         }
+    }
+
+    fn put_schedule(
+        &mut self,
+        model: &Model,
+        name: u8,
+        draft: Draft,
+        cron: u8,
+        is_paused: bool,
+    ) -> Kind {
+        let task = Submit {
+            client_uuid: false,
+            ..self.submit(model, draft)
+        };
+        let schedule = Schedule {
+            next_ns: model.clock,
+            cron: format!("cron {cron}"),
+            is_paused,
+            task: Some(task),
+            ..Schedule::default()
+        };
+        Kind::PutSchedule(PutSchedule {
+            name: schedule_name(name),
+            schedule: Some(schedule),
+        })
     }
 
     fn complete(&mut self, model: &Model, aim: Aim, next: Option<Draft>) -> Complete {
@@ -434,6 +536,10 @@ impl Resolver {
             ..draft.submit
         }
     }
+}
+
+fn schedule_name(number: u8) -> String {
+    format!("schedule {number}")
 }
 
 fn target(model: &Model, aim: Aim) -> Target {
@@ -502,6 +608,12 @@ fn assert_same_state(store: &MemoryStore, model: &Model) {
         .map(|(key, answer)| (&**key, answer.expires_ns))
         .collect();
     assert_eq!(found, expected, "remembered answers");
+    let schedules = store.documents().of_kind(schedule::KIND);
+    let schedules = schedules.map(|(name, value)| (name.to_string(), schedule::decode(value)));
+    let found: BTreeMap<String, Schedule> = schedules
+        .map(|(name, value)| (name, value.unwrap()))
+        .collect();
+    assert_eq!(found, model.schedules, "schedules");
     let totals = store.header().totals;
     let found = (
         totals.submitted,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::figures::{print_lines, print_totals, print_window, print_workers};
 use super::{assert_in_step, bytes_of, looking, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
-use crate::queue::{Outcome, Refusal, Row, apply, figures, query};
+use crate::queue::{Outcome, Refusal, Row, apply, figures, query, schedule};
 use crate::store::durable::backoff_to_message;
 use crate::store::figures::{Kind as Whose, Resolution, Window};
 use crate::store::record::{Deadline, Position, Task};
@@ -80,6 +80,8 @@ scripts!(
     not_before,
     order,
     queues,
+    schedule,
+    schedule_ticks,
     submit_tasks,
     timeout,
     timeout_extremes,
@@ -227,6 +229,12 @@ impl Script {
                     writeln!(output, "{key} until={}", print_time(answer.expires_ns))?;
                 }
             }
+            "schedules" => {
+                for (name, value) in self.store.documents().of_kind(schedule::KIND) {
+                    let shown = print_schedule(&schedule::decode(value)?)?;
+                    writeln!(output, "{name} {shown}")?;
+                }
+            }
             "counts" => {
                 for (queue, counts) in self.store.counts().queues() {
                     write!(output, "{queue}: {}", counts.total)?;
@@ -366,11 +374,55 @@ impl Script {
             "ripen" => Kind::Ripen(durable::Ripen {
                 limit: read_number(args, "limit")?.try_into()?,
             }),
+            name => return self.read_schedule(name, args),
+        })
+    }
+
+    fn read_schedule(&self, command: &str, args: &mut ArgumentConsumer) -> Result<Kind> {
+        let mut name = || Ok::<String, &str>(args.next_pos().ok_or("no name")?.into());
+        Ok(match command {
+            "put_schedule" => {
+                let name = name()?;
+                let schedule = durable::Schedule {
+                    next_ns: args.take_key("next").map_or(Ok(0), read_time)?,
+                    cron: args.take_key("cron").unwrap_or_default().into(),
+                    is_paused: args.take_key("paused") == Some("yes"),
+                    task: Some(read_submit("", args)?),
+                    ..durable::Schedule::default()
+                };
+                let schedule = Some(schedule);
+                Kind::PutSchedule(durable::PutSchedule { name, schedule })
+            }
+            "delete_schedule" => Kind::DeleteSchedule(durable::DeleteSchedule { name: name()? }),
+            "run_schedule" => Kind::RunSchedule(durable::RunSchedule {
+                name: name()?,
+                uuid: bytes_of(uuid_of(args.take_key("task").unwrap_or_default())),
+                run_ns: self.now_ns,
+                run_time: print_time(self.now_ns),
+            }),
+            "tick" => self.read_tick(name()?, args)?,
             name => match looking::read_bulk(name, args)? {
                 Some(bulk) => Kind::Bulk(bulk),
                 None => return Err(format!("no such command: {name}").into()),
             },
         })
+    }
+
+    /// `generation` is added to the schedule's own. The task's name is the schedule's and the tick.
+    fn read_tick(&self, name: String, args: &mut ArgumentConsumer) -> Result<Kind> {
+        let schedule = schedule::find(&self.store, &name)?.unwrap_or_default();
+        let tick_ns = read_time(args.take_key("at").ok_or("no time")?)?;
+        let task = format!("{name}{}", print_time(tick_ns));
+        let generation = read_number(args, "generation")?;
+        Ok(Kind::Tick(durable::Tick {
+            generation: schedule.generation.wrapping_add_signed(generation),
+            tick_ns,
+            next_ns: args.take_key("next").map_or(Ok(0), read_time)?,
+            uuid: bytes_of(uuid_of(&task)),
+            tick_time: print_time(tick_ns),
+            is_skipped: args.take_key("skipped") == Some("yes"),
+            name,
+        }))
     }
 
     fn read_target(&self, args: &mut ArgumentConsumer) -> Result<Target> {
@@ -571,6 +623,21 @@ pub fn print_task(task: &Task) -> Result<String> {
     Ok(out)
 }
 
+fn print_schedule(schedule: &durable::Schedule) -> Result<String> {
+    let mut out = format!("next={}", print_time(schedule.next_ns));
+    if schedule.is_paused {
+        out.push_str(" paused");
+    }
+    if schedule.last_ns != 0 {
+        let uuid = Uuid::from_slice(&schedule.last_uuid)?;
+        let last = print_time(schedule.last_ns);
+        write!(out, " last={last} task={}", name_of(uuid))?;
+    }
+    let (submitted, skipped) = (schedule.submitted, schedule.skipped);
+    write!(out, " submitted={submitted} skipped={skipped}")?;
+    Ok(out)
+}
+
 fn print_row(row: &Option<Row>) -> Result<String> {
     let task = row.as_deref();
     task.map_or(Ok("nothing".to_owned()), print_task)
@@ -599,6 +666,8 @@ fn print_outcome(outcome: &Outcome) -> Result<String> {
                 .collect();
             results?.join("\n")
         }
+        Outcome::Schedule(None) => "no schedule".into(),
+        Outcome::Schedule(Some(schedule)) => print_schedule(&schedule::decode(schedule)?)?,
         Outcome::TimedOut {
             tasks,
             resume: None,
@@ -658,6 +727,7 @@ fn print_refusal(refusal: &Refusal) -> String {
             name_of(*uuid),
             name_of(*holder)
         ),
+        Refusal::TooManySchedules { limit } => format!("refused: {limit} schedules"),
         Refusal::KeyReused => "refused: the key is another request's".to_owned(),
         Refusal::Malformed { reason } => format!("refused: {reason}"),
     }
