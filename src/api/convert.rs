@@ -88,6 +88,7 @@ impl Translator {
             unique_key: request.unique_key,
             metadata: request.metadata,
             max_attempts: request.max_attempts,
+            is_default_timeout: request.timeout == 0,
         })
     }
 

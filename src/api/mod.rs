@@ -5,7 +5,8 @@ pub mod call;
 pub mod cluster;
 pub mod convert;
 pub mod idempotency;
-pub mod service;
+pub mod queues;
+mod service;
 pub mod status;
 pub mod validate;
 

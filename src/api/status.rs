@@ -39,6 +39,7 @@ impl From<Refusal> for Status {
         let code = match &refusal {
             Refusal::StaleAttempt { .. } => Code::FailedPrecondition,
             Refusal::UuidTaken { .. } | Refusal::KeyTaken { .. } => Code::AlreadyExists,
+            Refusal::QueueFull { .. } | Refusal::TooManyQueues { .. } => Code::ResourceExhausted,
             Refusal::KeyReused => Code::InvalidArgument,
             Refusal::Malformed { .. } => Code::Internal,
         };

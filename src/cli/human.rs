@@ -155,7 +155,8 @@ fn payload(payload: &[u8]) -> (&'static str, String) {
     }
 }
 
-fn time(nanoseconds: i64) -> String {
+/// A time as people read it.
+pub fn time(nanoseconds: i64) -> String {
     const SECOND: i64 = 1_000_000_000;
     let seconds = nanoseconds.div_euclid(SECOND);
     // Less than a second: it fits.

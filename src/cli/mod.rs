@@ -11,6 +11,7 @@ mod counts;
 mod fields;
 mod finish;
 mod human;
+mod queue;
 mod restore;
 mod run;
 mod tasks;
@@ -58,6 +59,8 @@ enum Command {
     SubmitTasks(batch::SubmitTasks),
     NextTasks(Box<batch::NextTasks>),
     CompleteTasks(batch::CompleteTasks),
+    #[command(subcommand)]
+    Queue(queue::Queue),
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
@@ -112,6 +115,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::SubmitTasks(command) => command.run().await,
             Command::NextTasks(command) => command.run().await,
             Command::CompleteTasks(command) => command.run().await,
+            Command::Queue(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {

@@ -35,6 +35,7 @@ pub(super) fn outcome_to_bytes(outcome: &Outcome) -> Option<Bytes> {
             tasks,
             resume: None,
         } => Kind::TimedOut(durable::TimedOut { tasks: *tasks }),
+        Outcome::Queue(settings) => Kind::Queue(settings.clone()),
         Outcome::Refused(refusal) => Kind::Refusal(durable::Refusal {
             kind: Some(refusal_to_message(refusal)?),
         }),
@@ -78,6 +79,7 @@ pub(super) fn outcome_from_bytes(bytes: &Bytes) -> Result<Outcome, StoreError> {
             tasks: timed_out.tasks,
             resume: None,
         },
+        Kind::Queue(settings) => Outcome::Queue(settings),
         Kind::Refusal(refusal) => {
             Outcome::Refused(refusal_from_message(refusal.kind.ok_or_else(unknown)?)?)
         }
@@ -138,7 +140,11 @@ fn refusal_to_message(refusal: &Refusal) -> Option<refusal::Kind> {
             unique_key: unique_key.to_string(),
             holder: bytes_of(holder),
         })),
-        Refusal::KeyReused | Refusal::Malformed { .. } => None,
+        // Later there may be room.
+        Refusal::QueueFull { .. }
+        | Refusal::TooManyQueues { .. }
+        | Refusal::KeyReused
+        | Refusal::Malformed { .. } => None,
     }
 }
 
@@ -226,6 +232,10 @@ mod tests {
                     next_task: None,
                 },
             ]),
+            Outcome::Queue(durable::QueueSettings {
+                max_in_flight: 3,
+                ..Default::default()
+            }),
             Outcome::Refused(Refusal::UuidTaken { uuid }),
             Outcome::Refused(Refusal::KeyTaken {
                 uuid,
@@ -268,6 +278,11 @@ mod tests {
                 more: false,
             },
             Outcome::Refused(Refusal::KeyReused),
+            Outcome::Refused(Refusal::QueueFull {
+                queue: "q".into(),
+                max_waiting: 1,
+            }),
+            Outcome::Refused(Refusal::TooManyQueues { limit: 1 }),
             Outcome::Refused(Refusal::Malformed { reason: "" }),
         ];
         for outcome in others {

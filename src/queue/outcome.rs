@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::proto::durable::QueueSettings;
 use crate::store::record::{Deadline, Name, Task};
 
 /// A task in an answer, and where it is: no timeout runs in the archive.
@@ -79,6 +80,8 @@ pub enum Outcome {
         /// Whether more of them are over.
         more: bool,
     },
+    /// How the queue is run from now on.
+    Queue(QueueSettings),
     /// Nothing was changed, for a reason.
     Refused(Refusal),
 }
@@ -124,6 +127,20 @@ pub enum Refusal {
         unique_key: Name,
         /// The live task that has the key.
         holder: Uuid,
+    },
+    /// As many tasks wait in the queue as may.
+    #[error("queue {queue:?} is full: max_waiting is {max_waiting}")]
+    QueueFull {
+        /// The queue.
+        queue: Name,
+        /// Its limit.
+        max_waiting: u64,
+    },
+    /// As many queues have settings as may.
+    #[error("queue: {limit} queues have settings already, which is the limit")]
+    TooManyQueues {
+        /// The limit.
+        limit: u64,
     },
     /// The request key was used before, by another call or request.
     #[error("idempotency-key: it was given with another call or request before")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::store::answer::{Answer, Expiry, Footprint};
+use crate::store::controls::Controls;
 use crate::store::counts::Counts;
 use crate::store::documents::Documents;
 use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
@@ -21,6 +22,8 @@ pub(super) struct Planned<'a, V> {
     tasks: BTreeMap<Uuid, Arc<Task>>,
     /// Who holds a unique key, by queue and key.
     keys: BTreeMap<Name, BTreeMap<Name, Uuid>>,
+    /// How many are planned for each queue that has settings.
+    submits: BTreeMap<Name, u64>,
     changes: Vec<Change>,
 }
 
@@ -32,6 +35,7 @@ impl<'a, V: View> Planned<'a, V> {
             header: view.header().clone(),
             tasks: BTreeMap::new(),
             keys: BTreeMap::new(),
+            submits: BTreeMap::new(),
             changes: Vec::new(),
         }
     }
@@ -46,6 +50,9 @@ impl<'a, V: View> Planned<'a, V> {
         if let Some(key) = task.unique_key() {
             let keys = self.keys.entry(task.queue.clone()).or_default();
             keys.insert(key.clone(), task.uuid);
+        }
+        if self.view.controls().of(&task.queue).is_some() {
+            *self.submits.entry(task.queue.clone()).or_default() += 1;
         }
         self.changes.push(Change::Submit(task.clone()));
         task
@@ -120,6 +127,14 @@ impl<V: View> View for Planned<'_, V> {
 
     fn documents(&self) -> &Documents {
         self.view.documents()
+    }
+
+    fn controls(&self) -> &Controls {
+        self.view.controls()
+    }
+
+    fn waiting(&self, queue: &str) -> u64 {
+        self.view.waiting(queue) + self.submits.get(queue).copied().unwrap_or(0)
     }
 
     fn counts(&self) -> &Counts {

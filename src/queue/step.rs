@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Outcome, Refusal, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend, forget,
-    remember, ripen, submit, submit_tasks, timeout, update,
+    remember, ripen, set_queue, submit, submit_tasks, timeout, update,
 };
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
@@ -53,7 +53,8 @@ pub(super) fn perform_once(
         Some(Kind::CompleteTasks(batch)) => return complete_tasks::perform(store, now_ns, batch),
         Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
         Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
-        None => Ok(refused(Refusal::Malformed {
+        Some(Kind::SetQueue(set)) => set_queue::step(view, now_ns, set),
+        Some(Kind::Regroup(_)) | None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::controls::SETTINGS;
 use super::disk::Rows;
 use super::keys::{Buckets, Live};
 use super::record::{Bucket, Position, Task};
@@ -30,6 +31,7 @@ impl Changes for State {
             // The ledger keeps them.
             Change::Document { .. } => {}
         }
+        self.note_loosened(&change);
         self.ledger.absorb(&change)
     }
 
@@ -205,6 +207,26 @@ impl State {
         let key = (task.queue.clone(), key.clone());
         self.unique.insert(key, task.uuid);
         Ok(())
+    }
+
+    /// Notes the queue whose settings change, or that had a task in flight and has it no more.
+    fn note_loosened(&mut self, change: &Change) {
+        let queue = match change {
+            Change::Document { key, .. } if key.kind == SETTINGS => &key.name,
+            _ if self.ledger.controls().is_empty() => return,
+            Change::Replace { before, after } | Change::TimeOut { before, after }
+                if before.is_in_flight() && !after.is_in_flight() =>
+            {
+                &before.queue
+            }
+            Change::Complete { before, .. } | Change::Cancel { before, .. }
+                if before.is_in_flight() =>
+            {
+                &before.queue
+            }
+            _ => return,
+        };
+        self.lines.ready().loosened(queue);
     }
 
     /// Forgets what a row held that is no longer in the active overlays.

@@ -1,5 +1,6 @@
 //! What every change does to header, counts, documents and the archive's buckets, whatever keeps the rows.
 
+use super::controls::Controls;
 use super::counts::{Counts, LineCount};
 use super::documents::{Documents, FrozenDocuments};
 use super::record::{Bucket, Header, Position, Task};
@@ -15,19 +16,25 @@ pub struct Ledger {
     header: Header,
     counts: Counts,
     documents: Documents,
+    /// What documents say about queues.
+    controls: Controls,
     /// What the open entry has archived so far.
     open: Bucket,
 }
 
 impl Ledger {
     /// Goes on from where a checkpoint or snapshot stopped.
-    pub fn new(header: Header, counts: Counts, documents: Documents) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If a document can't be decoded.
+    pub fn new(header: Header, counts: Counts, documents: Documents) -> Result<Self> {
+        Ok(Self {
             header,
             counts,
+            controls: Controls::read(&documents)?,
             documents,
             open: Bucket::default(),
-        }
+        })
     }
 
     /// Clock, next sequence number, totals, hash and position.
@@ -43,6 +50,11 @@ impl Ledger {
     /// All documents.
     pub fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// How queues are run.
+    pub fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     /// The documents that changed since they were last frozen.
@@ -92,7 +104,9 @@ impl Ledger {
             Change::Document { key, before, after } => {
                 self.subtract_hash(before.as_ref().map_or(0, |before| key.hash(before)));
                 self.add_hash(after.as_ref().map_or(0, |after| key.hash(after)));
-                self.documents.change(key, before.as_ref(), after.as_ref())
+                self.documents
+                    .change(key, before.as_ref(), after.as_ref())?;
+                self.controls.change(key, after.as_ref())
             }
         }
     }

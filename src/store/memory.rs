@@ -7,6 +7,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::answer::{Answer, Expiry, Footprint};
+use super::controls::Controls;
 use super::counts::Counts;
 use super::documents::Documents;
 use super::ledger::Ledger;
@@ -282,6 +283,10 @@ impl View for MemoryStore {
 
     fn documents(&self) -> &Documents {
         self.ledger.documents()
+    }
+
+    fn controls(&self) -> &Controls {
+        self.ledger.controls()
     }
 
     fn counts(&self) -> &Counts {

@@ -10,6 +10,7 @@ mod apply;
 mod blocks;
 mod check;
 mod checkpoint;
+pub mod controls;
 pub mod counts;
 mod delayed;
 pub mod directory;

@@ -1,13 +1,13 @@
 //! The state: recent changes in memory over the checkpoint.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::answer::{Answer, Expiry, Footprint};
+use super::controls::Controls;
 use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
 use super::documents::Documents;
@@ -16,7 +16,7 @@ use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Uniqu
 use super::layered::Layered;
 use super::lines::Lines;
 use super::packed::Packed;
-use super::ready::Line;
+use super::ready::News;
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
 use super::remembered::ANSWER_BYTES;
 use super::view::Result;
@@ -64,7 +64,7 @@ impl State {
     pub(super) fn new(disk: Arc<Disk>, epoch: u64) -> Result<Self> {
         let StoredHeader { header, held_bytes } = disk.header()?;
         Ok(Self {
-            ledger: Ledger::new(header.clone(), disk.counts()?, disk.documents()?),
+            ledger: Ledger::new(header.clone(), disk.counts()?, disk.documents()?)?,
             live: Layered::default(),
             lines: Lines::default(),
             deadlines: Layered::default(),
@@ -113,8 +113,8 @@ impl State {
         self.lines.ready().watch(is_watched);
     }
 
-    /// The queues and states that tasks came into since the last time.
-    pub fn take_ready(&mut self) -> BTreeSet<Line> {
+    /// The queues and states that tasks came into, and the queues that let more claims through, since the last time.
+    pub fn take_ready(&mut self) -> News {
         self.lines.ready().take()
     }
 
@@ -269,6 +269,10 @@ impl View for State {
 
     fn documents(&self) -> &Documents {
         self.ledger.documents()
+    }
+
+    fn controls(&self) -> &Controls {
+        self.ledger.controls()
     }
 
     fn counts(&self) -> &Counts {

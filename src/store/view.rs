@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::answer::{Answer, Expiry, Footprint};
+use super::controls::Controls;
 use super::counts::Counts;
 use super::documents::{DocumentKey, Documents};
 use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
@@ -56,7 +57,17 @@ pub trait View {
     /// Live tasks by queue and state.
     fn counts(&self) -> &Counts;
 
-    /// How many tasks of that queue and state can be claimed now: the live ones but for the delayed.
+    /// How queues are run.
+    fn controls(&self) -> &Controls;
+
+    /// How many live tasks of that queue no worker holds.
+    fn waiting(&self, queue: &str) -> u64 {
+        let queue = self.counts().queue(queue);
+        queue.map_or(0, |queue| queue.total.saturating_sub(queue.in_flight))
+    }
+
+    /// How many tasks stand in that queue and state: the live ones but for the delayed. What the queue's
+    /// settings let through is not looked at.
     fn claimable(&self, queue: &str, state: &str) -> u64 {
         self.counts().claimable(queue, state)
     }

@@ -53,7 +53,8 @@ CompleteTasksResponse: results 1 repeated CompleteTaskResponse
 
 const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask CompleteTask CancelTask CleanUpTimedOut \
                      GetQueues GetQueueTaskCounts GetTaskStateCounts GetQueueAndStateCounts \
-                     ExtendTask SubmitTasks GetNextTasks CompleteTasks";
+                     ExtendTask SubmitTasks GetNextTasks CompleteTasks \
+                     SetQueue GetQueue ListQueueSettings";
 
 type Fields = BTreeMap<i32, String>;
 
@@ -137,7 +138,7 @@ fn public_file() -> FileDescriptorProto {
     let files = FileDescriptorSet::decode(PUBLIC_DESCRIPTORS).unwrap().file;
     let mut public = files
         .into_iter()
-        .filter(|file| file.package() == "corndogs.v1alpha1");
+        .filter(|file| file.name() == "corndogs/v1alpha1/corndogs.proto");
     let file = public.next().unwrap();
     assert!(public.next().is_none());
     file

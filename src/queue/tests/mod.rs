@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and need not be fast"
 )]
 
+mod limits_model;
 mod malformed;
 mod model;
 mod property;
@@ -69,6 +70,10 @@ fn assert_in_step(store: &MemoryStore) {
     let footprints: BTreeMap<_, _> = footprints.collect();
     let hashes = footprints.values().map(|footprint| footprint.hash);
     let hash = hashes.fold(hash, u64::wrapping_add);
+    let documents = store.documents().all();
+    let hash = documents.fold(hash, |hash, (key, value)| {
+        hash.wrapping_add(key.hash(value))
+    });
     let mut after = None;
     for footprint in &footprints {
         let next = store.next_expiring_answer(after).unwrap();

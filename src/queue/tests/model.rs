@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use prost::Message;
 
+use super::limits_model::Limits;
 use crate::proto::durable::{
     Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Forget, Submit,
     SubmitTasks, Target, TimeOut, Update, command::Kind,
@@ -37,6 +38,8 @@ pub struct Row {
     pub max_attempts: i64,
     pub unique_key: String,
     pub metadata: BTreeMap<String, String>,
+    /// Whether a worker holds it.
+    pub claimed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub enum Answer {
     Taken(Uuid),
     KeyTaken(Uuid, String, Uuid),
     Ripened(u64, bool),
+    Set,
+    Full(String),
     Malformed,
 }
 
@@ -84,6 +89,7 @@ pub struct Model {
     pub completed: u64,
     pub canceled: u64,
     pub timed_out: u64,
+    pub limits: BTreeMap<String, Limits>,
 }
 
 impl Model {
@@ -110,6 +116,7 @@ impl Model {
             Answer::Task(None) => key.skips_empty,
             Answer::Tasks(tasks) => tasks.is_empty() && key.skips_empty,
             Answer::Malformed
+            | Answer::Full(_)
             | Answer::Expired(..)
             | Answer::Ripened(..)
             | Answer::Forgotten(..) => true,
@@ -147,6 +154,8 @@ impl Model {
             // Every entry begins with what is due, and no test has more than fits there.
             Kind::Ripen(_) => Answer::Ripened(0, false),
             Kind::Forget(forget) => self.forget(forget),
+            Kind::SetQueue(set) => self.set_queue(set),
+            Kind::Regroup(_) => Answer::Malformed,
         }
     }
 
@@ -202,7 +211,12 @@ impl Model {
             if let Some(holder) = holder.filter(|holder| holder.uuid != uuid) {
                 return Answer::KeyTaken(uuid, submit.unique_key.clone(), holder.uuid);
             }
-            return match existing.request.as_ref() == Some(submit) {
+            let same = |request: &Submit| {
+                let mut request = request.clone();
+                request.is_default_timeout = submit.is_default_timeout;
+                request == *submit
+            };
+            return match existing.request.as_ref().is_some_and(same) {
                 true => Answer::Task(Some(existing.row.clone())),
                 false => Answer::Taken(uuid),
             };
@@ -210,6 +224,10 @@ impl Model {
         if let Some(holder) = holder {
             return Answer::Task(Some(holder.clone()));
         }
+        if self.is_full(&submit.queue) {
+            return Answer::Full(submit.queue.clone());
+        }
+        let (timeout, claim_timeout) = self.timeouts(submit);
         let row = Row {
             uuid,
             arrival: self.submitted,
@@ -218,16 +236,17 @@ impl Model {
             target: submit.auto_target_state.clone(),
             submitted: self.clock,
             updated: self.clock,
-            timeout: submit.timeout_s.max(0),
+            timeout,
             priority: submit.priority,
             payload: submit.payload.to_vec(),
             attempt: 0,
             worker: String::new(),
-            claim_timeout: submit.claim_timeout_s.max(0),
+            claim_timeout,
             not_before: submit.not_before_ns.max(0),
             max_attempts: submit.max_attempts.max(0),
             unique_key: submit.unique_key.clone(),
             metadata: submit.metadata.clone(),
+            claimed: false,
         };
         self.submitted += 1;
         self.tasks.push(Entry {
@@ -261,6 +280,7 @@ impl Model {
         }
         let lines = queues
             .iter()
+            .filter(|queue| self.lets_through(queue))
             .map(|queue| self.order(queue, &claim.current_state));
         let all = lines.flatten().filter(|at| {
             let uuid = self.tasks[*at].row.uuid;
@@ -277,6 +297,7 @@ impl Model {
             return Answer::Task(None);
         };
         self.tasks[at].row = self.claimed(at, claim);
+        self.note_claim(&self.tasks[at].row.queue.clone());
         Answer::Task(Some(self.tasks[at].row.clone()))
     }
 
@@ -296,6 +317,7 @@ impl Model {
                 break;
             }
             self.tasks[at].row = row.clone();
+            self.note_claim(&row.queue);
             rows.push(row);
         }
         Answer::Tasks(rows)
@@ -307,6 +329,7 @@ impl Model {
         row.state = row.target.clone();
         row.target = claim.current_state.clone();
         row.attempt += 1;
+        row.claimed = true;
         row.worker = claim.worker.clone();
         row.updated = self.clock;
         if row.claim_timeout > 0 {
@@ -352,6 +375,7 @@ impl Model {
             Err(refused) => return refused,
         };
         let row = &mut self.tasks[at].row;
+        row.claimed &= row.state == update.new_state;
         row.state = update.new_state.clone();
         row.target = update.auto_target_state.clone();
         row.timeout = update.timeout_s.max(0);
@@ -391,6 +415,7 @@ impl Model {
         entry.row.target = state.into();
         entry.row.updated = self.clock;
         entry.row.payload.clear();
+        entry.row.claimed = false;
         entry.row.clone()
     }
 
@@ -459,6 +484,7 @@ impl Model {
                 }
                 row.timeout = 0;
                 row.updated = self.clock;
+                row.claimed = false;
                 tasks += 1;
             }
         }
@@ -557,6 +583,7 @@ impl From<&record::Task> for Row {
                 .unique_key()
                 .map_or_else(String::new, |key| key.to_string()),
             metadata: task.extras.as_deref().cloned().unwrap_or_default().metadata,
+            claimed: task.is_in_flight(),
         }
     }
 }
@@ -595,7 +622,10 @@ impl From<&Outcome> for Answer {
             }) => Answer::KeyTaken(*uuid, unique_key.to_string(), *holder),
             Outcome::Forgotten { answers, more } => Answer::Forgotten(*answers, *more),
             Outcome::Refused(Refusal::KeyReused) => Answer::Reused,
-            Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
+            Outcome::Queue(_) => Answer::Set,
+            Outcome::Refused(Refusal::QueueFull { queue, .. }) => Answer::Full(queue.to_string()),
+            Outcome::Refused(Refusal::TooManyQueues { .. })
+            | Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
         }
     }
 }

@@ -7,7 +7,8 @@ use super::model::{Answer, Model, Row};
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
     Cancel, Claim, ClaimTasks, Command, Complete, CompleteTasks, Deadline, Expire, Extend, Forget,
-    Group, RequestKey, Ripen, Submit, SubmitTasks, Target, TimeOut, Update, command::Kind,
+    Group, RequestKey, Ripen, SetQueue, Submit, SubmitTasks, Target, TimeOut, Update,
+    command::Kind,
 };
 use crate::queue::apply;
 use crate::store::record::Position;
@@ -44,6 +45,7 @@ enum Act {
     Forget {
         limit: u32,
     },
+    Set(SetQueue),
 }
 
 /// An act that may be remembered.
@@ -99,6 +101,7 @@ fn draft() -> impl Strategy<Value = Draft> {
         prop_oneof![3 => Just(0i64), 1 => 1..3i64, 1 => Just(-1i64)],
         prop::sample::select(vec!["", "", "k", "l"]),
         prop::sample::select(vec!["", "", "word"]),
+        any::<bool>(),
     );
     let fields = (client, names, numbers, payload(), later);
     fields.prop_map(|(client, names, numbers, payload, later)| {
@@ -114,6 +117,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             claim_timeout_s: numbers.2,
             payload,
             max_attempts: later.1,
+            is_default_timeout: later.4,
             unique_key: later.2.into(),
             metadata: metadata.collect(),
             ..Submit::default()
@@ -222,7 +226,36 @@ fn act() -> impl Strategy<Value = Act> {
         2 => clean_up.prop_map(|(at_s, queue, resume, limit, already)| Act::TimeOut { at_s, queue, resume, limit, already }),
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
         1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
+        2 => settings().prop_map(Act::Set),
     ]
+}
+
+/// Mostly one setting at once; limits that are often reached, and often taken away.
+fn settings() -> impl Strategy<Value = SetQueue> {
+    let number = || prop::option::weighted(0.3, prop_oneof![1 => Just(0u64), 2 => 1..5u64]);
+    let seconds = || prop::option::weighted(0.2, 0..4i64);
+    let paused = prop::option::weighted(0.3, prop::bool::weighted(0.3));
+    let fields = (
+        name(&QUEUES),
+        paused,
+        number(),
+        number(),
+        number(),
+        seconds(),
+        seconds(),
+    );
+    fields.prop_map(
+        |(queue, is_paused, in_flight, claims, waiting, timeout, claim)| SetQueue {
+            queue,
+            is_paused,
+            max_in_flight: in_flight,
+            max_claims_per_s: claims,
+            max_waiting: waiting,
+            default_timeout_s: timeout,
+            default_claim_timeout_s: claim,
+            ..SetQueue::default()
+        },
+    )
 }
 
 /// Few keys, so that they meet again, by the same request or another one.
@@ -297,6 +330,7 @@ impl Resolver {
             }
             Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
             Act::Forget { limit } => Kind::Forget(Forget { limit }),
+            Act::Set(set) => Kind::SetQueue(set),
         }
     }
 
