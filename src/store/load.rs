@@ -7,9 +7,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::counts::{Counts, LineCount};
+use super::counts::Counts;
 use super::disk::Disk;
 use super::durable::Record;
+use super::groups::line_name;
 use super::keys::{
     Answers, Archive, Buckets, DocumentRows, Expiries, Head, Keyspace, LineCounts, Live,
     StoredHeader, Tree, Unique, ready,
@@ -81,6 +82,11 @@ impl<'a> Loader<'a> {
                 self.put::<LineCounts>(&(queue.clone(), state.clone()), count)?;
             }
         }
+        for (queue, groups) in counts.groups().queues() {
+            for (state, group, count) in groups.lines() {
+                self.put::<LineCounts>(&(queue.clone(), line_name(state, group)), &count)?;
+            }
+        }
         let held_bytes = self.held;
         self.write_indexes()?;
         self.put::<Head>(&(), &StoredHeader { header, held_bytes })?;
@@ -116,11 +122,15 @@ impl<'a> Loader<'a> {
         self.hash = self.hash.wrapping_add(task.hash());
         self.held += HELD_LIVE + task.loose_bytes() as u64;
         let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
-        self.counts.add(queue, state, LineCount::of(task));
+        self.counts.count(task);
         if let Some(ripening) = task.ripening() {
             self.delayed.insert(ripening, task.uuid);
         } else {
-            let line = self.lines.entry(ready::prefix(queue, state)).or_default();
+            let prefix = match task.group() {
+                None => ready::prefix(queue, state),
+                Some(group) => ready::prefix(queue, &line_name(state, group)),
+            };
+            let line = self.lines.entry(prefix).or_default();
             line.insert(task.place(), task.uuid);
         }
         if let Some(key) = task.unique_key() {
