@@ -104,6 +104,7 @@ impl Node {
         tokio::spawn(members::tend(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
         tokio::spawn(sweep::ripen(node.clone()));
+        tokio::spawn(sweep::regroup(node.clone()));
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
         }

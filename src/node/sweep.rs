@@ -65,6 +65,7 @@ impl Node {
         loop {
             let (Outcome::Expired { more, .. }
             | Outcome::Forgotten { more, .. }
+            | Outcome::Regrouped { more, .. }
             | Outcome::Ripened { more, .. }) = self.execute(step.clone(), None).await?
             else {
                 return Err(NodeError::unexpected());
@@ -103,6 +104,33 @@ impl Node {
         let first = self.local(|view| view.next_expiring_answer(None))?;
         let is_due = first.is_some_and(|(expiry, _)| expiry.expires_ns <= now_ns);
         Ok(is_due.then_some(Kind::Forget(durable::Forget { limit: STEP })))
+    }
+}
+
+/// How many tasks one step of regrouping looks at: it reads each of them.
+const REGROUP_STEP: u32 = 250;
+
+/// Moves the tasks of queues to other groups where settings ask for it, for as long as this node leads.
+pub async fn regroup(node: Node) {
+    loop {
+        tokio::time::sleep(LONGEST_LOOK).await;
+        if !node.leads() {
+            continue;
+        }
+        let first = node.local(|view| Ok(view.controls().regrouping().first().cloned()));
+        let regrouped = match first {
+            Ok(None) => continue,
+            Ok(Some(queue)) => {
+                let queue = queue.to_string();
+                let limit = REGROUP_STEP;
+                node.in_steps(Kind::Regroup(durable::Regroup { queue, limit }))
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = regrouped {
+            tracing::warn!(%error, "tasks were not moved to their groups; will try again");
+        }
     }
 }
 

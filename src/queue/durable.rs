@@ -43,6 +43,7 @@ pub(super) fn outcome_to_bytes(outcome: &Outcome) -> Option<Bytes> {
             resume: Some(_), ..
         }
         | Outcome::Expired { .. }
+        | Outcome::Regrouped { .. }
         | Outcome::Ripened { .. }
         | Outcome::Forgotten { .. } => return None,
     };
@@ -270,6 +271,10 @@ mod tests {
                 more: false,
             },
             Outcome::Ripened {
+                tasks: 1,
+                more: false,
+            },
+            Outcome::Regrouped {
                 tasks: 1,
                 more: false,
             },

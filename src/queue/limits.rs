@@ -16,7 +16,9 @@ pub fn claims_left(view: &(impl View + ?Sized), queue: &str, now_ns: i64) -> u64
         return u64::MAX;
     };
     let settings = &control.settings;
-    if settings.is_paused {
+    // Nobody can tell which groups have how many tasks in flight while tasks are being moved to them.
+    let is_moving = settings.regrouping.is_some() && control.group_limit() < u64::MAX;
+    if settings.is_paused || is_moving {
         return 0;
     }
     let in_flight = view

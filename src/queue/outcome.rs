@@ -80,6 +80,13 @@ pub enum Outcome {
         /// Whether more of them are over.
         more: bool,
     },
+    /// One step of moving a queue's tasks to other groups.
+    Regrouped {
+        /// How many tasks it moved.
+        tasks: u64,
+        /// Whether others are left to be looked at.
+        more: bool,
+    },
     /// How the queue is run from now on.
     Queue(QueueSettings),
     /// Nothing was changed, for a reason.

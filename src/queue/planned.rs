@@ -89,6 +89,14 @@ impl<V: View> View for Planned<'_, V> {
         self.view.archived(uuid)
     }
 
+    fn next_live(&self, after: Option<Uuid>) -> Result<Option<Arc<Task>>> {
+        self.view.next_live(after)
+    }
+
+    fn open(&self, queue: &str, state: &str) -> u64 {
+        self.view.open(queue, state)
+    }
+
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
         self.view.first_ready(queue, state)
     }

@@ -16,7 +16,7 @@ fn may_claim(
     if limits::claims_left(view, queue, now_ns) == 0 {
         return Ok(false);
     }
-    if view.claimable(queue, state) > 0 {
+    if view.open(queue, state) > 0 {
         return Ok(true);
     }
     if view.counts().line(queue, state).delayed == 0 {
@@ -42,7 +42,7 @@ pub struct Claimable {
 pub fn claimable(view: &(impl View + ?Sized), queue: &str, state: &str, now_ns: i64) -> Claimable {
     let claims = limits::claims_left(view, queue, now_ns);
     Claimable {
-        tasks: view.claimable(queue, state),
+        tasks: view.open(queue, state),
         claims: (claims < u64::MAX).then_some(claims),
         next_claim_ns: limits::next_claim_ns(view, queue, now_ns),
     }

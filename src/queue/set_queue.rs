@@ -1,5 +1,6 @@
 //! Set queue: how a queue is run from now on.
 
+use bytes::Bytes;
 use prost::Message;
 
 use super::step::{Step, refused};
@@ -21,31 +22,50 @@ pub(super) fn step(view: &impl View, now_ns: i64, set: SetQueue) -> Result<Step,
         }));
     }
     let queue = set.queue.clone();
-    let after = changed(before.cloned().unwrap_or_default(), now_ns, set);
-    let is_plain = after == QueueSettings::default();
-    let kept = (!is_plain).then(|| after.encode_to_vec().into());
+    let after = changed(
+        before.cloned().unwrap_or_default(),
+        view.counts().queue(&queue).is_some(),
+        now_ns,
+        set,
+    );
     let mut changes = Vec::new();
     // A pace goes before the settings: without them there is none.
-    let no_pace = if after.max_claims_per_s == 0 {
-        Some(None)
-    } else {
-        None
-    };
-    for (kind, value) in [(PACES, no_pace), (SETTINGS, Some(kept))] {
-        let before = view.documents().get(kind, &queue).cloned();
-        if let Some(after) = value.filter(|after| *after != before) {
-            let name = queue.as_str().into();
-            changes.push(Change::Document {
-                key: DocumentKey { kind, name },
-                before,
-                after,
-            });
-        }
+    if after.max_claims_per_s == 0 {
+        changes.extend(document_change(view, PACES, &queue, None));
     }
+    changes.extend(settings_change(view, &queue, &after));
     Ok((Outcome::Queue(after), changes))
 }
 
-fn changed(mut settings: QueueSettings, now_ns: i64, set: SetQueue) -> QueueSettings {
+/// What makes these the settings of a queue, if they are others than before. Where all are as they were at first, none are kept.
+pub(super) fn settings_change(
+    view: &impl View,
+    queue: &str,
+    settings: &QueueSettings,
+) -> Option<Change> {
+    let is_plain = *settings == QueueSettings::default();
+    let after = (!is_plain).then(|| settings.encode_to_vec().into());
+    document_change(view, SETTINGS, queue, after)
+}
+
+fn document_change(
+    view: &impl View,
+    kind: u8,
+    queue: &str,
+    after: Option<Bytes>,
+) -> Option<Change> {
+    let before = view.documents().get(kind, queue).cloned();
+    let name = queue.into();
+    let key = DocumentKey { kind, name };
+    (after != before).then_some(Change::Document { key, before, after })
+}
+
+fn changed(
+    mut settings: QueueSettings,
+    has_tasks: bool,
+    now_ns: i64,
+    set: SetQueue,
+) -> QueueSettings {
     if let Some(is_paused) = set.is_paused {
         if is_paused != settings.is_paused {
             settings.paused_since_ns = if is_paused { now_ns } else { 0 };
@@ -57,7 +77,7 @@ fn changed(mut settings: QueueSettings, now_ns: i64, set: SetQueue) -> QueueSett
     {
         settings.group_by = group_by;
         // From the first task on, even if an earlier change is still under way.
-        settings.regrouping = Some(Regrouping::default());
+        settings.regrouping = has_tasks.then(Regrouping::default);
     }
     let numbers = [
         (&mut settings.max_in_flight, set.max_in_flight),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Outcome, Refusal, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend, forget,
-    remember, ripen, set_queue, submit, submit_tasks, timeout, update,
+    regroup, remember, ripen, set_queue, submit, submit_tasks, timeout, update,
 };
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
@@ -54,7 +54,8 @@ pub(super) fn perform_once(
         Some(Kind::Ripen(ripen)) => ripen::step(view, now_ns, ripen),
         Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
         Some(Kind::SetQueue(set)) => set_queue::step(view, now_ns, set),
-        Some(Kind::Regroup(_)) | None => Ok(refused(Refusal::Malformed {
+        Some(Kind::Regroup(regroup)) => regroup::step(view, regroup),
+        None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),
     };

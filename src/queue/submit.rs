@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::step::{Step, read_uuid, refused};
-use super::{Outcome, Refusal, Row, limits, names, query};
+use super::{Outcome, Refusal, Row, grouping, limits, names, query};
 use crate::proto::durable::{QueueSettings, Submit};
 use crate::store::record::{Extras, Name, Task};
 use crate::store::{Change, StoreError, View};
@@ -120,6 +120,7 @@ fn new_task(
         names::state(counts, &queue, &[&current_state], &submit.auto_target_state);
     let extras = Extras {
         unique_key: submit.unique_key.into(),
+        group: grouping::of_new(view, &submit.queue, &submit.metadata),
         metadata: submit.metadata,
         ..Extras::default()
     };

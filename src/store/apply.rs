@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::controls::SETTINGS;
 use super::disk::Rows;
+use super::groups::line_name;
 use super::keys::{Buckets, Live};
 use super::record::{Bucket, Position, Task};
 use super::state::{HELD_ARCHIVED, HELD_LIVE, State};
@@ -32,7 +33,8 @@ impl Changes for State {
             Change::Document { .. } => {}
         }
         self.note_loosened(&change);
-        self.ledger.absorb(&change)
+        self.ledger.absorb(&change)?;
+        self.follow(&change)
     }
 
     fn end_entry(&mut self, position: Position) -> Result<()> {
@@ -104,6 +106,7 @@ impl State {
         self.held_bytes = grown.saturating_sub(before.loose_bytes() as u64);
         let moved = before.current_state != after.current_state
             || before.place() != after.place()
+            || before.group() != after.group()
             || before.is_delayed != after.is_delayed;
         if moved {
             self.remove_waiting(before);
@@ -178,7 +181,15 @@ impl State {
             Some(ripening) => self.delayed.insert(ripening, task),
             None => {
                 let (queue, state) = (&task.queue, &task.current_state);
-                self.lines.insert(queue, state, task.place(), task.uuid);
+                self.lines.ready().note(queue, state);
+                match task.group() {
+                    None => self.lines.insert(queue, state, task.place(), task.uuid),
+                    Some(group) => {
+                        let line = line_name(state, group);
+                        self.lines.insert(queue, &line, task.place(), task.uuid);
+                        self.delayed.touch(task);
+                    }
+                }
             }
         }
     }
@@ -188,7 +199,14 @@ impl State {
             Some(ripening) => self.delayed.remove(&ripening, task),
             None => {
                 let (queue, state) = (&task.queue, &task.current_state);
-                self.lines.remove(queue, state, &task.place());
+                match task.group() {
+                    None => self.lines.remove(queue, state, &task.place()),
+                    Some(group) => {
+                        let line = line_name(state, group);
+                        self.lines.remove(queue, &line, &task.place());
+                        self.delayed.touch(task);
+                    }
+                }
             }
         }
     }
@@ -207,6 +225,21 @@ impl State {
         let key = (task.queue.clone(), key.clone());
         self.unique.insert(key, task.uuid);
         Ok(())
+    }
+
+    /// Keeps the heads of groups in step with a change that is absorbed. Costs nothing for tasks of no group.
+    fn follow(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Submit(task) => self.follow_heads(task),
+            Change::Replace { before, after } | Change::TimeOut { before, after } => {
+                self.follow_heads(before)?;
+                self.follow_heads(after)
+            }
+            Change::Complete { before, .. } | Change::Cancel { before, .. } => {
+                self.follow_heads(before)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Notes the queue whose settings change, or that had a task in flight and has it no more.

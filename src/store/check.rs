@@ -4,8 +4,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::counts::{Counts, LineCount};
-use super::groups::line_name;
 use super::disk::{Disk, Rows};
+use super::groups::line_name;
 use super::keys::chunk::{self, Chunk, IndexKey};
 use super::keys::{Archive, Buckets, Live, Unique};
 use super::layered::{Base, Layered};
@@ -128,7 +128,11 @@ impl State {
             for state in states.states.keys() {
                 let in_groups = self.counts().groups().claimable(queue, state);
                 let found = self.check_line(queue, state, "")?;
-                same("ready index", &(found + in_groups), &self.claimable(queue, state))?;
+                same(
+                    "ready index",
+                    &(found + in_groups),
+                    &self.claimable(queue, state),
+                )?;
             }
         }
         for (queue, groups) in self.counts().groups().queues() {
@@ -137,7 +141,7 @@ impl State {
                 same("ready index", &found, &(count.live - count.delayed))?;
             }
         }
-        let heads = self.found_heads()?;
+        let heads = self.find_heads()?;
         same("heads of groups", &heads, &self.heads)
     }
 

@@ -1,6 +1,6 @@
 //! How queues are run: settings, and how fast they are claimed from, decoded once for each change of their documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use prost::Message;
@@ -25,10 +25,23 @@ pub struct Control {
     pub rested_ns: i64,
 }
 
+impl Control {
+    /// The most tasks of one group that workers may hold; `u64::MAX` where there is no limit.
+    pub fn group_limit(&self) -> u64 {
+        match self.settings.max_in_flight_per_group {
+            0 => u64::MAX,
+            _ if self.settings.group_by.is_empty() => u64::MAX,
+            limit => limit,
+        }
+    }
+}
+
 /// How all queues are run that have settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Controls {
     queues: BTreeMap<Name, Control>,
+    /// The queues whose tasks are being moved to other groups.
+    regrouping: BTreeSet<Name>,
 }
 
 impl Controls {
@@ -53,6 +66,16 @@ impl Controls {
             true => None,
             false => self.queues.get(queue),
         }
+    }
+
+    /// The most tasks of one group of a queue that workers may hold; `u64::MAX` where there is no limit.
+    pub fn group_limit(&self, queue: &str) -> u64 {
+        self.of(queue).map_or(u64::MAX, Control::group_limit)
+    }
+
+    /// The queues whose tasks are being moved to other groups.
+    pub fn regrouping(&self) -> &BTreeSet<Name> {
+        &self.regrouping
     }
 
     /// Whether no queue has settings.
@@ -83,10 +106,17 @@ impl Controls {
     pub fn change(&mut self, key: &DocumentKey, after: Option<&Bytes>) -> Result<()> {
         match (key.kind, after) {
             (SETTINGS, Some(value)) => {
-                let settings = decode(key, value)?;
+                let settings: QueueSettings = decode(key, value)?;
+                match settings.regrouping {
+                    Some(_) => self.regrouping.insert(key.name.clone()),
+                    None => self.regrouping.remove(&key.name),
+                };
                 self.queues.entry(key.name.clone()).or_default().settings = settings;
             }
-            (SETTINGS, None) => drop(self.queues.remove(&key.name)),
+            (SETTINGS, None) => {
+                self.queues.remove(&key.name);
+                self.regrouping.remove(&key.name);
+            }
             (PACES, _) => {
                 let pace: Pace = after.map_or(Ok(Pace::default()), |value| decode(key, value))?;
                 if let Some(control) = self.queues.get_mut(&key.name) {

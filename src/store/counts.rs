@@ -138,17 +138,6 @@ impl Counts {
         self.subtract(queue, state, count)
     }
 
-    /// Live tasks of a queue that no worker holds.
-    pub fn waiting(&self, queue: &str) -> u64 {
-        let queue = self.queues.get(queue);
-        queue.map_or(0, |queue| queue.total.saturating_sub(queue.in_flight))
-    }
-
-    /// Tasks of a queue that workers hold.
-    pub fn in_flight(&self, queue: &str) -> u64 {
-        self.queues.get(queue).map_or(0, |queue| queue.in_flight)
-    }
-
     /// Whether any task can't be claimed yet.
     pub fn any_delayed(&self) -> bool {
         self.delayed > 0

@@ -142,7 +142,7 @@ impl Ledger {
         self.header.next_seq += 1;
         self.header.totals.submitted += 1;
         self.add_hash(task.hash());
-        self.count(task);
+        self.counts.count(task);
         Ok(())
     }
 
@@ -150,10 +150,10 @@ impl Ledger {
         check_same(before, after)?;
         self.subtract_hash(before.hash());
         self.add_hash(after.hash());
-        let moved = before.current_state != after.current_state;
+        let moved = before.current_state != after.current_state || before.group() != after.group();
         if moved || LineCount::of(before) != LineCount::of(after) {
             self.uncount(before)?;
-            self.count(after);
+            self.counts.count(after);
         }
         Ok(())
     }
@@ -168,14 +168,8 @@ impl Ledger {
         self.uncount(before)
     }
 
-    fn count(&mut self, task: &Task) {
-        let (queue, state) = (&task.queue, &task.current_state);
-        self.counts.add(queue, state, LineCount::of(task));
-    }
-
     fn uncount(&mut self, task: &Task) -> Result<()> {
-        let (queue, state) = (&task.queue, &task.current_state);
-        if self.counts.subtract(queue, state, LineCount::of(task)) {
+        if self.counts.uncount(task) {
             return Ok(());
         }
         Err(damaged(format!(

@@ -62,6 +62,23 @@ impl MemoryStore {
             .flat_map(BTreeMap::values)
     }
 
+    /// Whether workers may hold more of a task's group.
+    fn has_room(&self, task: &Task) -> bool {
+        self.room(task) > 0
+    }
+
+    fn room(&self, task: &Task) -> u64 {
+        let limit = self.controls().group_limit(&task.queue);
+        let Some(group) = task.group() else {
+            return u64::MAX;
+        };
+        let held = self.live.values().filter(|other| {
+            let is_other = other.queue != task.queue || other.group() != Some(group);
+            !is_other && other.is_in_flight()
+        });
+        limit.saturating_sub(held.count() as u64)
+    }
+
     fn ready_map(&self, queue: &str, state: &str) -> Option<&Ready> {
         self.ready.get(queue)?.get(state)
     }
@@ -236,16 +253,35 @@ impl View for MemoryStore {
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
-        let first = self
-            .ready_map(queue, state)
-            .and_then(BTreeMap::first_key_value);
-        Ok(first.map(|(_, task)| task.clone()))
+        let mut tasks = self.ready_tasks(queue, state);
+        Ok(tasks.find(|task| self.has_room(task)).cloned())
     }
 
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
         let from = (Bound::Excluded(after), Bound::Unbounded);
         let line = self.ready_map(queue, state);
-        let next = line.and_then(|line| line.range(from).next());
+        let mut tasks = line.into_iter().flat_map(|line| line.range(from));
+        let next = tasks.find(|(_, task)| self.has_room(task));
+        Ok(next.map(|(_, task)| task.clone()))
+    }
+
+    fn open(&self, queue: &str, state: &str) -> u64 {
+        let mut left: BTreeMap<&Name, u64> = BTreeMap::new();
+        let open = self.ready_tasks(queue, state).filter(|task| {
+            let Some(group) = task.group() else {
+                return true;
+            };
+            let left = left.entry(group).or_insert_with(|| self.room(task));
+            let is_open = *left > 0;
+            *left = left.saturating_sub(1);
+            is_open
+        });
+        open.count() as u64
+    }
+
+    fn next_live(&self, after: Option<Uuid>) -> Result<Option<Arc<Task>>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.live.range((from, Bound::Unbounded)).next();
         Ok(next.map(|(_, task)| task.clone()))
     }
 

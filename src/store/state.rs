@@ -12,6 +12,8 @@ use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
 use super::documents::Documents;
 use super::frozen::Frozen;
+use super::groups::line_name;
+use super::heads::Heads;
 use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
 use super::layered::Layered;
 use super::lines::Lines;
@@ -36,6 +38,8 @@ pub struct State {
     pub(super) ledger: Ledger,
     pub(super) live: Layered<Uuid, Arc<Task>>,
     pub(super) lines: Lines,
+    /// Who stands first of each group.
+    pub(super) heads: Heads,
     pub(super) deadlines: Layered<Deadline, Uuid>,
     pub(super) delayed: Delayed,
     /// By queue and unique key.
@@ -63,10 +67,11 @@ pub struct State {
 impl State {
     pub(super) fn new(disk: Arc<Disk>, epoch: u64) -> Result<Self> {
         let StoredHeader { header, held_bytes } = disk.header()?;
-        Ok(Self {
+        let mut state = Self {
             ledger: Ledger::new(header.clone(), disk.counts()?, disk.documents()?)?,
             live: Layered::default(),
             lines: Lines::default(),
+            heads: Heads::default(),
             deadlines: Layered::default(),
             delayed: Delayed::default(),
             unique: Layered::default(),
@@ -83,7 +88,9 @@ impl State {
             frozen: false,
             epoch,
             dirty_since: None,
-        })
+        };
+        state.heads = state.find_heads()?;
+        Ok(state)
     }
 
     /// About how much memory the changes since the last freeze take.
@@ -190,6 +197,14 @@ impl State {
     }
 }
 
+/// Who stands before the other one.
+fn earlier(a: Option<(Place, Uuid)>, b: Option<(Place, Uuid)>) -> Option<(Place, Uuid)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.0 < b.0 { a } else { b }),
+        (a, b) => a.or(b),
+    }
+}
+
 fn bad_line(queue: &str, state: &str) -> StoreError {
     StoreError::damaged(
         "ready index",
@@ -219,23 +234,60 @@ impl View for State {
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
-        if self.claimable(queue, state) == 0 {
+        let claimable = self.claimable(queue, state);
+        if claimable == 0 {
             return Ok(None);
         }
-        let first = self.lines.first(queue, state, self.disk()?)?;
-        match first {
-            Some(uuid) => self.ready(queue, state, uuid).map(Some),
-            None => Err(bad_line(queue, state)),
+        let in_groups = self.counts().groups().claimable(queue, state);
+        let mut first = None;
+        if claimable > in_groups {
+            let plain = self.lines.first(queue, state, self.disk()?)?;
+            first = Some(plain.ok_or_else(|| bad_line(queue, state))?);
         }
+        if in_groups > 0 {
+            let limit = self.controls().group_limit(queue);
+            first = earlier(first, self.heads.first(queue, state, limit));
+        }
+        first
+            .map(|(_, uuid)| self.ready(queue, state, uuid))
+            .transpose()
     }
 
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
         if self.claimable(queue, state) == 0 {
             return Ok(None);
         }
-        let next = self.lines.next(queue, state, Some(&after), self.disk()?)?;
+        let mut next = self.lines.next(queue, state, Some(&after), self.disk()?)?;
+        if self.counts().groups().claimable(queue, state) > 0 {
+            let limit = self.controls().group_limit(queue);
+            next = earlier(next, self.heads.first_after(queue, state, limit, after));
+            // Those whose first task stands before: it was claimed, and stayed in its state.
+            for group in self.heads.groups_upto(queue, state, limit, after) {
+                let line = line_name(&state.into(), group);
+                let behind = self.lines.next(queue, &line, Some(&after), self.disk()?)?;
+                next = earlier(next, behind);
+            }
+        }
         next.map(|(_, uuid)| self.ready(queue, state, uuid))
             .transpose()
+    }
+
+    fn open(&self, queue: &str, state: &str) -> u64 {
+        let claimable = self.claimable(queue, state);
+        match self.counts().groups().claimable(queue, state) {
+            0 => claimable,
+            in_groups => {
+                let limit = self.controls().group_limit(queue);
+                let open = self.heads.claimable(queue, state, limit);
+                claimable.saturating_sub(in_groups) + open
+            }
+        }
+    }
+
+    fn next_live(&self, after: Option<Uuid>) -> Result<Option<Arc<Task>>> {
+        let rows = Rows::<Live>::of(self.disk()?);
+        let next = self.live.next(after.as_ref(), &rows)?;
+        Ok(next.map(|(_, task)| task))
     }
 
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {

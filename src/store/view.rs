@@ -27,11 +27,19 @@ pub trait View {
     /// The archived task of that uuid, without its payload.
     fn archived(&self, uuid: Uuid) -> Result<Option<Arc<Task>>>;
 
-    /// The live task that can be claimed first in that queue and state.
+    /// The live task that comes next after a uuid in the order of uuids, or first.
+    fn next_live(&self, after: Option<Uuid>) -> Result<Option<Arc<Task>>>;
+
+    /// The live task that can be claimed first in that queue and state. Tasks of groups of which workers hold
+    /// as many as the queue's settings allow are passed over, here and below.
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>>;
 
     /// The live task of that queue and state that comes next after a place.
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>>;
+
+    /// About how many tasks of that queue and state can be claimed, if no group may have more in flight than the
+    /// queue's settings allow: never fewer than can be, and 0 only where none can.
+    fn open(&self, queue: &str, state: &str) -> u64;
 
     /// The live task whose deadline comes next after `after`, or the first one.
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>>;
