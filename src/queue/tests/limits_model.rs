@@ -1,7 +1,11 @@
 //! What the settings of queues mean, as naively as the rest of the model says it.
 
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
 use super::model::{Answer, Model, Row};
-use crate::proto::durable::{SetQueue, Submit};
+use crate::proto::durable::{Regroup, SetQueue, Submit};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -12,6 +16,10 @@ pub struct Limits {
     in_flight: u64,
     claims_per_s: u64,
     waiting: u64,
+    group_by: String,
+    per_group: u64,
+    /// The last task that was moved to its group, while they are moved.
+    regrouping: Option<Uuid>,
     timeout: i64,
     claim_timeout: i64,
     /// When claims were let through that still count.
@@ -20,7 +28,14 @@ pub struct Limits {
 
 impl Model {
     pub fn set_queue(&mut self, set: &SetQueue) -> Answer {
+        let has_tasks = self.count(&set.queue, |_| true) > 0;
         let limits = self.limits.entry(set.queue.clone()).or_default();
+        let group_by = set.group_by.clone().unwrap_or(limits.group_by.clone());
+        if limits.group_by != group_by {
+            limits.group_by = group_by;
+            limits.regrouping = has_tasks.then(Uuid::nil);
+        }
+        limits.per_group = set.max_in_flight_per_group.unwrap_or(limits.per_group);
         limits.paused = set.is_paused.unwrap_or(limits.paused);
         limits.in_flight = set.max_in_flight.unwrap_or(limits.in_flight);
         limits.waiting = set.max_waiting.unwrap_or(limits.waiting);
@@ -47,7 +62,53 @@ impl Model {
         };
         let in_flight = self.count(queue, |row| row.claimed);
         let has_slot = limits.in_flight == 0 || in_flight < limits.in_flight;
-        !limits.paused && has_slot && limits.has_token(self.clock)
+        let is_moving = limits.regrouping.is_some() && limits.limits_groups();
+        !limits.paused && !is_moving && has_slot && limits.has_token(self.clock)
+    }
+
+    /// Whether another task of a task's group may be in flight.
+    pub fn lets_group_through(&self, row: &Row) -> bool {
+        let limits = self
+            .limits
+            .get(&row.queue)
+            .filter(|_| !row.group.is_empty());
+        let Some(limits) = limits.filter(|limits| limits.limits_groups()) else {
+            return true;
+        };
+        let held = self.count(&row.queue, |other| {
+            other.claimed && other.group == row.group
+        });
+        held < limits.per_group
+    }
+
+    pub fn group_of(&self, submit: &Submit) -> String {
+        let limits = self.limits.get(&submit.queue);
+        limits.map_or_else(String::new, |limits| limits.group_in(&submit.metadata))
+    }
+
+    pub fn regroup(&mut self, regroup: &Regroup) -> Answer {
+        let Some(limits) = self.limits.get_mut(&regroup.queue) else {
+            return Answer::Regrouped(0, false);
+        };
+        let Some(after) = limits.regrouping else {
+            return Answer::Regrouped(0, false);
+        };
+        let entries = self.tasks.iter_mut();
+        let live = entries.filter(|entry| entry.archived.is_none());
+        let mut rows: Vec<&mut Row> = live.map(|entry| &mut entry.row).collect();
+        rows.sort_by_key(|row| row.uuid);
+        rows.retain(|row| row.uuid > after);
+        let more = rows.len() >= regroup.limit as usize;
+        rows.truncate(regroup.limit as usize);
+        let last = rows.last().map_or(after, |row| row.uuid);
+        limits.regrouping = more.then_some(last);
+        let mut moved = 0;
+        for row in rows.iter_mut().filter(|row| row.queue == regroup.queue) {
+            let group = limits.group_in(&row.metadata);
+            moved += u64::from(group != row.group);
+            row.group = group;
+        }
+        Answer::Regrouped(moved, more)
     }
 
     pub fn note_claim(&mut self, queue: &str) {
@@ -82,6 +143,18 @@ impl Model {
 }
 
 impl Limits {
+    fn limits_groups(&self) -> bool {
+        self.per_group > 0 && !self.group_by.is_empty()
+    }
+
+    fn group_in(&self, metadata: &BTreeMap<String, String>) -> String {
+        let value = metadata.get(&self.group_by);
+        value
+            .filter(|_| !self.group_by.is_empty())
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// A bucket of tokens that fills evenly: it is full before the first claim.
     fn has_token(&self, clock: i64) -> bool {
         if self.claims_per_s == 0 {

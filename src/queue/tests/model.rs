@@ -40,6 +40,7 @@ pub struct Row {
     pub metadata: BTreeMap<String, String>,
     /// Whether a worker holds it.
     pub claimed: bool,
+    pub group: String,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +67,7 @@ pub enum Answer {
     KeyTaken(Uuid, String, Uuid),
     Ripened(u64, bool),
     Set,
+    Regrouped(u64, bool),
     Full(String),
     Malformed,
 }
@@ -117,6 +119,7 @@ impl Model {
             Answer::Tasks(tasks) => tasks.is_empty() && key.skips_empty,
             Answer::Malformed
             | Answer::Full(_)
+            | Answer::Regrouped(..)
             | Answer::Expired(..)
             | Answer::Ripened(..)
             | Answer::Forgotten(..) => true,
@@ -155,7 +158,7 @@ impl Model {
             Kind::Ripen(_) => Answer::Ripened(0, false),
             Kind::Forget(forget) => self.forget(forget),
             Kind::SetQueue(set) => self.set_queue(set),
-            Kind::Regroup(_) => Answer::Malformed,
+            Kind::Regroup(regroup) => self.regroup(regroup),
         }
     }
 
@@ -247,6 +250,7 @@ impl Model {
             unique_key: submit.unique_key.clone(),
             metadata: submit.metadata.clone(),
             claimed: false,
+            group: self.group_of(submit),
         };
         self.submitted += 1;
         self.tasks.push(Entry {
@@ -283,8 +287,9 @@ impl Model {
             .filter(|queue| self.lets_through(queue))
             .map(|queue| self.order(queue, &claim.current_state));
         let all = lines.flatten().filter(|at| {
-            let uuid = self.tasks[*at].row.uuid;
-            but.iter().all(|row| row.uuid != uuid)
+            let row = &self.tasks[*at].row;
+            let uuid = row.uuid;
+            self.lets_group_through(row) && but.iter().all(|row| row.uuid != uuid)
         });
         all.min_by_key(|at| {
             let row = &self.tasks[*at].row;
@@ -584,6 +589,9 @@ impl From<&record::Task> for Row {
                 .map_or_else(String::new, |key| key.to_string()),
             metadata: task.extras.as_deref().cloned().unwrap_or_default().metadata,
             claimed: task.is_in_flight(),
+            group: task
+                .group()
+                .map_or_else(String::new, |group| group.to_string()),
         }
     }
 }
@@ -622,6 +630,7 @@ impl From<&Outcome> for Answer {
             }) => Answer::KeyTaken(*uuid, unique_key.to_string(), *holder),
             Outcome::Forgotten { answers, more } => Answer::Forgotten(*answers, *more),
             Outcome::Refused(Refusal::KeyReused) => Answer::Reused,
+            Outcome::Regrouped { tasks, more } => Answer::Regrouped(*tasks, *more),
             Outcome::Queue(_) => Answer::Set,
             Outcome::Refused(Refusal::QueueFull { queue, .. }) => Answer::Full(queue.to_string()),
             Outcome::Refused(Refusal::TooManyQueues { .. })

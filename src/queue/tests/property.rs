@@ -7,7 +7,7 @@ use super::model::{Answer, Model, Row};
 use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
     Cancel, Claim, ClaimTasks, Command, Complete, CompleteTasks, Deadline, Expire, Extend, Forget,
-    Group, RequestKey, Ripen, SetQueue, Submit, SubmitTasks, Target, TimeOut, Update,
+    Group, Regroup, RequestKey, Ripen, SetQueue, Submit, SubmitTasks, Target, TimeOut, Update,
     command::Kind,
 };
 use crate::queue::apply;
@@ -46,6 +46,7 @@ enum Act {
         limit: u32,
     },
     Set(SetQueue),
+    Regroup(Regroup),
 }
 
 /// An act that may be remembered.
@@ -100,7 +101,7 @@ fn draft() -> impl Strategy<Value = Draft> {
         prop::option::weighted(0.3, -2..8i64),
         prop_oneof![3 => Just(0i64), 1 => 1..3i64, 1 => Just(-1i64)],
         prop::sample::select(vec!["", "", "k", "l"]),
-        prop::sample::select(vec!["", "", "word"]),
+        prop::sample::select(vec!["", "", "word", "other"]),
         any::<bool>(),
     );
     let fields = (client, names, numbers, payload(), later);
@@ -227,6 +228,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
         1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
         2 => settings().prop_map(Act::Set),
+        2 => (name(&QUEUES), 1..9u32).prop_map(|(queue, limit)| Act::Regroup(Regroup { queue, limit })),
     ]
 }
 
@@ -235,8 +237,13 @@ fn settings() -> impl Strategy<Value = SetQueue> {
     let number = || prop::option::weighted(0.3, prop_oneof![1 => Just(0u64), 2 => 1..5u64]);
     let seconds = || prop::option::weighted(0.2, 0..4i64);
     let paused = prop::option::weighted(0.3, prop::bool::weighted(0.3));
+    let groups = (
+        prop::option::weighted(0.3, prop::sample::select(vec!["", "key", "key", "nothing"])),
+        prop::option::weighted(0.3, prop_oneof![1 => Just(0u64), 3 => 1..3u64]),
+    );
     let fields = (
         name(&QUEUES),
+        groups,
         paused,
         number(),
         number(),
@@ -245,9 +252,11 @@ fn settings() -> impl Strategy<Value = SetQueue> {
         seconds(),
     );
     fields.prop_map(
-        |(queue, is_paused, in_flight, claims, waiting, timeout, claim)| SetQueue {
+        |(queue, groups, is_paused, in_flight, claims, waiting, timeout, claim)| SetQueue {
             queue,
             is_paused,
+            group_by: groups.0.map(Into::into),
+            max_in_flight_per_group: groups.1,
             max_in_flight: in_flight,
             max_claims_per_s: claims,
             max_waiting: waiting,
@@ -331,6 +340,7 @@ impl Resolver {
             Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
             Act::Forget { limit } => Kind::Forget(Forget { limit }),
             Act::Set(set) => Kind::SetQueue(set),
+            Act::Regroup(regroup) => Kind::Regroup(regroup),
         }
     }
 

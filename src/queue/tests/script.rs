@@ -64,6 +64,7 @@ scripts!(
     order,
     queue_claims_per_s,
     queue_defaults,
+    queue_groups,
     queue_max_in_flight,
     queue_max_waiting,
     queue_pause,
@@ -298,6 +299,10 @@ impl Script {
                 limit: read_number(args, "limit")?.try_into()?,
             }),
             "set" => Kind::SetQueue(read_settings(args)?),
+            "regroup" => Kind::Regroup(durable::Regroup {
+                queue: args.take_key("queue").unwrap_or("default").into(),
+                limit: read_number(args, "limit")?.try_into()?,
+            }),
             "ripen" => Kind::Ripen(durable::Ripen {
                 limit: read_number(args, "limit")?.try_into()?,
             }),
@@ -506,6 +511,9 @@ fn print_task(task: &Task) -> Result<String> {
         if !extras.unique_key.is_empty() {
             write!(out, " unique={}", extras.unique_key)?;
         }
+        if !extras.group.is_empty() {
+            write!(out, " group={}", extras.group)?;
+        }
         for (key, value) in &extras.metadata {
             write!(out, " {key}={value}")?;
         }
@@ -573,6 +581,12 @@ fn print_outcome(outcome: &Outcome) -> Result<String> {
             format!(
                 "{answers} answers forgotten{}",
                 if *more { ", there are more" } else { "" }
+            )
+        }
+        Outcome::Regrouped { tasks, more } => {
+            format!(
+                "{tasks} moved to their groups{}",
+                if *more { ", others are left" } else { "" }
             )
         }
         Outcome::Queue(settings) => print_settings(settings)?,
