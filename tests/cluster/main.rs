@@ -33,6 +33,7 @@ mod load;
 mod membership;
 mod minority;
 mod peers;
+mod queue_controls;
 mod reads;
 mod retries;
 mod rolling;

@@ -35,6 +35,7 @@ mod limits;
 mod not_before;
 mod operations;
 mod options;
+mod queue_controls;
 mod queues;
 mod recovery;
 mod shutdown;
