@@ -9,7 +9,7 @@ use crate::store::answer::{Answer, Expiry, Footprint};
 use crate::store::controls::Controls;
 use crate::store::counts::Counts;
 use crate::store::documents::Documents;
-use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use crate::store::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Ripening, Task};
 use crate::store::{Change, StoreError, View};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -129,7 +129,7 @@ impl<V: View> View for Planned<'_, V> {
         self.view.next_expiring_answer(after)
     }
 
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>> {
         self.view.next_bucket(after)
     }
 

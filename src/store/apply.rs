@@ -6,7 +6,7 @@ use super::controls::SETTINGS;
 use super::disk::Rows;
 use super::groups::line_name;
 use super::keys::{Buckets, Live};
-use super::record::{Bucket, Position, Task};
+use super::record::{Bucket, BucketKey, Position, Task};
 use super::state::{HELD_ARCHIVED, HELD_LIVE, State};
 use super::view::Result;
 use super::{Change, Changes, StoreError, View};
@@ -26,7 +26,7 @@ impl Changes for State {
             Change::Complete { before, after } | Change::Cancel { before, after } => {
                 self.archive(before, after)?;
             }
-            Change::Expire { index, bucket } => self.expire(*index, bucket)?,
+            Change::Expire { key, bucket } => self.expire(key, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
             // The ledger keeps them.
@@ -38,8 +38,8 @@ impl Changes for State {
     }
 
     fn end_entry(&mut self, position: Position) -> Result<()> {
-        if let Some((index, bucket)) = self.ledger.end_entry(position)? {
-            self.buckets.insert(index, bucket);
+        for (key, bucket) in self.ledger.end_entry(position)? {
+            self.buckets.insert(key, bucket);
         }
         self.in_entry = false;
         Ok(())
@@ -150,22 +150,20 @@ impl State {
         Ok(())
     }
 
-    fn expire(&mut self, index: u64, bucket: &Bucket) -> Result<()> {
-        let there = self
-            .buckets
-            .get(&index, &Rows::<Buckets>::of(self.disk()?))?;
+    fn expire(&mut self, key: &BucketKey, bucket: &Bucket) -> Result<()> {
+        let there = self.buckets.get(key, &Rows::<Buckets>::of(self.disk()?))?;
         if there.as_ref() != Some(bucket) {
             return Err(StoreError::damaged(
                 "buckets",
-                format!("bucket {index} is not the one to be forgotten"),
+                format!("bucket {key:?} is not the one to be forgotten"),
             ));
         }
-        self.buckets.remove(&index);
+        self.buckets.remove(key);
         for uuid in &bucket.uuids {
             if cfg!(debug_assertions) && self.archived(*uuid)?.is_none() {
                 return Err(StoreError::damaged(
                     "archive",
-                    format!("task {uuid} of bucket {index} is not there"),
+                    format!("task {uuid} of bucket {key:?} is not there"),
                 ));
             }
             self.forget_row(|state| state.archive.remove(uuid));

@@ -1,9 +1,11 @@
 //! What every change does to header, counts, documents and the archive's buckets, whatever keeps the rows.
 
+use std::collections::BTreeMap;
+
 use super::controls::Controls;
 use super::counts::{Counts, LineCount};
 use super::documents::{Documents, FrozenDocuments};
-use super::record::{Bucket, Header, Position, Task};
+use super::record::{Bucket, BucketKey, Header, Name, Position, Task};
 use super::view::Result;
 use super::{Change, StoreError};
 
@@ -20,6 +22,8 @@ pub struct Ledger {
     controls: Controls,
     /// What the open entry has archived so far.
     open: Bucket,
+    /// The same of queues with a retention of their own.
+    open_queues: BTreeMap<Name, Bucket>,
 }
 
 impl Ledger {
@@ -34,6 +38,7 @@ impl Ledger {
             controls: Controls::read(&documents)?,
             documents,
             open: Bucket::default(),
+            open_queues: BTreeMap::new(),
         })
     }
 
@@ -66,6 +71,7 @@ impl Ledger {
     pub fn begin_entry(&mut self, now_ns: i64) -> i64 {
         self.header.clock_ns = self.header.clock_ns.max(now_ns);
         self.open = Bucket::default();
+        self.open_queues.clear();
         self.header.clock_ns
     }
 
@@ -111,11 +117,11 @@ impl Ledger {
         }
     }
 
-    /// Takes `position` as applied and hands out the entry's bucket with its key, if it archived anything.
+    /// Takes `position` as applied and hands out the entry's buckets with their keys, if it archived anything.
     ///
     /// # Errors
     /// If `position` lies before what is applied already.
-    pub fn end_entry(&mut self, position: Position) -> Result<Option<(u64, Bucket)>> {
+    pub fn end_entry(&mut self, position: Position) -> Result<Vec<(BucketKey, Bucket)>> {
         let index = position.index;
         if index < self.header.position.index {
             return Err(damaged(format!(
@@ -124,12 +130,20 @@ impl Ledger {
             )));
         }
         self.header.position = position;
-        let mut bucket = std::mem::take(&mut self.open);
-        if bucket.uuids.is_empty() {
-            return Ok(None);
+        let mut buckets = Vec::new();
+        if !self.open.uuids.is_empty() {
+            buckets.push((Name::default(), std::mem::take(&mut self.open)));
         }
-        bucket.archived_ns = self.header.clock_ns;
-        Ok(Some((index, bucket)))
+        buckets.extend(std::mem::take(&mut self.open_queues));
+        let archived_ns = self.header.clock_ns;
+        let buckets = buckets.into_iter().map(|(queue, bucket)| {
+            let bucket = Bucket {
+                archived_ns,
+                ..bucket
+            };
+            (BucketKey { queue, index }, bucket)
+        });
+        Ok(buckets.collect())
     }
 
     fn submit(&mut self, task: &Task) -> Result<()> {
@@ -163,8 +177,13 @@ impl Ledger {
         let hash = after.hash();
         self.subtract_hash(before.hash());
         self.add_hash(hash);
-        self.open.hash_sum = self.open.hash_sum.wrapping_add(hash);
-        self.open.uuids.push(after.uuid);
+        let control = self.controls.of(&after.queue);
+        let bucket = match control.is_some_and(|control| control.settings.retention_s > 0) {
+            true => self.open_queues.entry(after.queue.clone()).or_default(),
+            false => &mut self.open,
+        };
+        bucket.hash_sum = bucket.hash_sum.wrapping_add(hash);
+        bucket.uuids.push(after.uuid);
         self.uncount(before)
     }
 

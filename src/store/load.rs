@@ -101,7 +101,7 @@ impl<'a> Loader<'a> {
                 self.held += HELD_ARCHIVED;
                 self.put::<Archive>(&task.uuid, &task)
             }
-            Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
+            Record::Bucket(key, bucket) => self.put::<Buckets>(&key, &bucket),
             Record::Answer(key, answer) => self.add_answer(&key, &answer),
             Record::Document(key, value) => {
                 self.hash = self.hash.wrapping_add(key.hash(&value));

@@ -11,7 +11,7 @@ use super::controls::Controls;
 use super::counts::Counts;
 use super::documents::Documents;
 use super::ledger::Ledger;
-use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
+use super::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Position, Ripening, Task};
 use super::view::Result;
 use super::{Change, Changes, StoreError, View};
 
@@ -28,7 +28,7 @@ pub struct MemoryStore {
     /// By queue and unique key.
     unique: BTreeMap<(Name, Name), Uuid>,
     archive: BTreeMap<Uuid, Arc<Task>>,
-    buckets: BTreeMap<u64, Bucket>,
+    buckets: BTreeMap<BucketKey, Bucket>,
     answers: BTreeMap<Name, Arc<Answer>>,
     expiries: BTreeMap<Expiry, Footprint>,
     ledger: Ledger,
@@ -130,14 +130,14 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn expire(&mut self, index: u64, bucket: &Bucket) -> Result<()> {
-        if self.buckets.remove(&index).as_ref() != Some(bucket) {
-            let detail = format!("bucket {index} is not the one to be forgotten");
+    fn expire(&mut self, key: &BucketKey, bucket: &Bucket) -> Result<()> {
+        if self.buckets.remove(key).as_ref() != Some(bucket) {
+            let detail = format!("bucket {key:?} is not the one to be forgotten");
             return Err(StoreError::damaged("buckets", detail));
         }
         for uuid in &bucket.uuids {
             if self.archive.remove(uuid).is_none() {
-                let detail = format!("task {uuid} of bucket {index} is not there");
+                let detail = format!("task {uuid} of bucket {key:?} is not there");
                 return Err(StoreError::damaged("archive", detail));
             }
         }
@@ -301,10 +301,10 @@ impl View for MemoryStore {
         Ok(self.unique.get(&(queue.into(), key.into())).copied())
     }
 
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let next = self.buckets.range((from, Bound::Unbounded)).next();
-        Ok(next.map(|(index, bucket)| (*index, bucket.clone())))
+        Ok(next.map(|(key, bucket)| (key.clone(), bucket.clone())))
     }
 
     fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>> {
@@ -348,7 +348,7 @@ impl Changes for MemoryStore {
             Change::Complete { before, after } | Change::Cancel { before, after } => {
                 self.archive(before, after)?;
             }
-            Change::Expire { index, bucket } => self.expire(*index, bucket)?,
+            Change::Expire { key, bucket } => self.expire(key, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
             // The ledger keeps them.
@@ -358,16 +358,13 @@ impl Changes for MemoryStore {
     }
 
     fn end_entry(&mut self, position: Position) -> Result<()> {
-        let Some((index, bucket)) = self.ledger.end_entry(position)? else {
-            return Ok(());
-        };
-        match self.buckets.insert(index, bucket) {
-            None => Ok(()),
-            Some(_) => Err(StoreError::damaged(
-                "buckets",
-                format!("bucket {index} exists already"),
-            )),
+        for (key, bucket) in self.ledger.end_entry(position)? {
+            if self.buckets.insert(key.clone(), bucket).is_some() {
+                let detail = format!("bucket {key:?} exists already");
+                return Err(StoreError::damaged("buckets", detail));
+            }
         }
+        Ok(())
     }
 }
 

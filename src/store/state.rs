@@ -19,7 +19,7 @@ use super::layered::Layered;
 use super::lines::Lines;
 use super::packed::Packed;
 use super::ready::News;
-use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use super::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Ripening, Task};
 use super::remembered::ANSWER_BYTES;
 use super::view::Result;
 use super::{Ledger, StoreError, View, counts::Counts};
@@ -45,7 +45,7 @@ pub struct State {
     /// By queue and unique key.
     pub(super) unique: Layered<(Name, Name), Uuid>,
     pub(super) archive: Layered<Uuid, Arc<Task>>,
-    pub(super) buckets: Layered<u64, Bucket>,
+    pub(super) buckets: Layered<BucketKey, Bucket>,
     pub(super) answers: Layered<Name, Arc<Answer>>,
     pub(super) expiries: Layered<Expiry, Footprint>,
     disk: Option<Arc<Disk>>,
@@ -304,9 +304,8 @@ impl View for State {
         self.unique.get(&key, &Rows::<Unique>::of(self.disk()?))
     }
 
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
-        self.buckets
-            .next(after.as_ref(), &Rows::<Buckets>::of(self.disk()?))
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>> {
+        self.buckets.next(after, &Rows::<Buckets>::of(self.disk()?))
     }
 
     fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>> {

@@ -10,7 +10,7 @@ use super::answer::{Answer, Expiry, Footprint};
 use super::controls::Controls;
 use super::counts::Counts;
 use super::documents::{DocumentKey, Documents};
-use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use super::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Ripening, Task};
 
 /// Answers of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -50,8 +50,8 @@ pub trait View {
     /// The live task of that queue that holds that unique key.
     fn unique(&self, queue: &str, key: &str) -> Result<Option<Uuid>>;
 
-    /// The oldest bucket of the archive that comes after the log index `after`.
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>>;
+    /// The bucket of the archive that comes next after `after`, or first: by queue, then the oldest first.
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>>;
 
     /// The answer that is remembered under that request key, expired or not.
     fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>>;
@@ -119,8 +119,8 @@ pub enum Change {
     },
     /// A bucket of the archive is forgotten, with all its tasks.
     Expire {
-        /// The bucket's log index.
-        index: u64,
+        /// Which one.
+        key: BucketKey,
         /// The bucket as the view gave it.
         bucket: Bucket,
     },

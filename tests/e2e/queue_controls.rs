@@ -360,3 +360,30 @@ async fn what_no_queue_can_have_is_refused() {
     let answer = api.client.list_queue_settings(request).await;
     assert_eq!(code(&answer), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_queue_forgets_what_ended_by_its_own_retention() {
+    let server = Server::start_with(|setup| setup.arg("--archive-retention", "1h")).await;
+    let mut api = server.api().await;
+    let short = SetQueueRequest {
+        retention: Some(1),
+        ..settings()
+    };
+    set(&mut api, short).await;
+    let elsewhere = SubmitTaskRequest {
+        queue: "other".into(),
+        ..submit("")
+    };
+    let mut ended = Vec::new();
+    for request in [submit("a"), elsewhere] {
+        let task = api.submit(request).await.unwrap();
+        assert!(api.complete(completion(&task)).await.unwrap().is_some());
+        ended.push(task.uuid);
+    }
+    until("it is forgotten", async || {
+        let found = api.clone().get(&ended[0]).await.unwrap();
+        found.is_none().then_some(())
+    })
+    .await;
+    assert!(api.get(&ended[1]).await.unwrap().is_some());
+}

@@ -22,6 +22,7 @@ pub struct Limits {
     regrouping: Option<Uuid>,
     timeout: i64,
     claim_timeout: i64,
+    retention: i64,
     /// When claims were let through that still count.
     claimed: Vec<i64>,
 }
@@ -41,6 +42,7 @@ impl Model {
         limits.waiting = set.max_waiting.unwrap_or(limits.waiting);
         limits.timeout = set.default_timeout_s.unwrap_or(limits.timeout);
         limits.claim_timeout = set.default_claim_timeout_s.unwrap_or(limits.claim_timeout);
+        limits.retention = set.retention_s.unwrap_or(limits.retention);
         if let Some(claims_per_s) = set.max_claims_per_s {
             limits.claims_per_s = claims_per_s;
             if claims_per_s == 0 {
@@ -109,6 +111,11 @@ impl Model {
             row.group = group;
         }
         Answer::Regrouped(moved, more)
+    }
+
+    pub fn has_retention(&self, queue: &str) -> bool {
+        let limits = self.limits.get(queue);
+        limits.is_some_and(|limits| limits.retention > 0)
     }
 
     pub fn note_claim(&mut self, queue: &str) {

@@ -50,6 +50,8 @@ pub struct Entry {
     request: Option<Submit>,
     /// When it was archived: log index and clock.
     pub archived: Option<(u64, i64)>,
+    /// Whether its queue had a retention of its own then.
+    pub kept_by_queue: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -257,6 +259,7 @@ impl Model {
             row: row.clone(),
             request: submit.client_uuid.then(|| submit.clone()),
             archived: None,
+            kept_by_queue: false,
         });
         Answer::Task(Some(row))
     }
@@ -414,7 +417,9 @@ impl Model {
             "completed" => self.completed += 1,
             _ => self.canceled += 1,
         }
+        let kept_by_queue = self.has_retention(&self.tasks[at].row.queue);
         let entry = &mut self.tasks[at];
+        entry.kept_by_queue = kept_by_queue;
         entry.archived = Some((self.index, self.clock));
         entry.row.state = state.into();
         entry.row.target = state.into();
@@ -522,7 +527,12 @@ impl Model {
         };
         let mut tasks = 0;
         loop {
-            let closed = self.tasks.iter().filter_map(|entry| entry.archived);
+            let is_meant = |entry: &&Entry| match expire.queue.as_str() {
+                "" => !entry.kept_by_queue,
+                queue => entry.kept_by_queue && entry.row.queue == queue,
+            };
+            let meant = self.tasks.iter().filter(is_meant);
+            let closed = meant.filter_map(|entry| entry.archived);
             let old = closed.filter(|(index, at)| *index < self.index && *at < expire.before_ns);
             let Some((oldest, _)) = old.min() else {
                 return Answer::Expired(tasks, false);
@@ -530,7 +540,10 @@ impl Model {
             if tasks >= limit {
                 return Answer::Expired(tasks, true);
             }
-            let left = |entry: &Entry| entry.archived.is_none_or(|(index, _)| index != oldest);
+            let left = |entry: &Entry| {
+                let is_oldest = entry.archived.is_some_and(|(index, _)| index == oldest);
+                !(is_oldest && is_meant(&entry))
+            };
             let before = self.tasks.len();
             self.tasks.retain(left);
             tasks += (before - self.tasks.len()) as u64;

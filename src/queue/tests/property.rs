@@ -40,6 +40,7 @@ enum Act {
     Expire {
         age_s: i64,
         limit: u32,
+        queue: String,
     },
     Ripen,
     Forget {
@@ -225,7 +226,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => prop::collection::vec(completion(), 0..4).prop_map(Act::CompleteTasks),
         1 => Just(Act::Ripen),
         2 => clean_up.prop_map(|(at_s, queue, resume, limit, already)| Act::TimeOut { at_s, queue, resume, limit, already }),
-        1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
+        1 => (-1..6i64, 0..3u32, prop::sample::select(vec!["", "q", "r"])).prop_map(|(age_s, limit, queue)| Act::Expire { age_s, limit, queue: queue.into() }),
         1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
         2 => settings().prop_map(Act::Set),
         2 => (name(&QUEUES), 1..9u32).prop_map(|(queue, limit)| Act::Regroup(Regroup { queue, limit })),
@@ -240,6 +241,7 @@ fn settings() -> impl Strategy<Value = SetQueue> {
     let groups = (
         prop::option::weighted(0.3, prop::sample::select(vec!["", "key", "key", "nothing"])),
         prop::option::weighted(0.3, prop_oneof![1 => Just(0u64), 3 => 1..3u64]),
+        prop::option::weighted(0.3, 0..2i64),
     );
     let fields = (
         name(&QUEUES),
@@ -257,6 +259,7 @@ fn settings() -> impl Strategy<Value = SetQueue> {
             is_paused,
             group_by: groups.0.map(Into::into),
             max_in_flight_per_group: groups.1,
+            retention_s: groups.2,
             max_in_flight: in_flight,
             max_claims_per_s: claims,
             max_waiting: waiting,
@@ -333,9 +336,17 @@ impl Resolver {
                 limit,
                 already,
             }),
-            Act::Expire { age_s, limit } => {
+            Act::Expire {
+                age_s,
+                limit,
+                queue,
+            } => {
                 let before_ns = model.clock - age_s * NS_PER_S;
-                Kind::Expire(Expire { before_ns, limit })
+                Kind::Expire(Expire {
+                    before_ns,
+                    limit,
+                    queue,
+                })
             }
             Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
             Act::Forget { limit } => Kind::Forget(Forget { limit }),

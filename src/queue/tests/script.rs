@@ -68,6 +68,7 @@ scripts!(
     queue_max_in_flight,
     queue_max_waiting,
     queue_pause,
+    queue_retention,
     queue_settings,
     queues,
     submit_tasks,
@@ -296,6 +297,7 @@ impl Script {
             }),
             "expire" => Kind::Expire(durable::Expire {
                 before_ns: read_time(args.take_key("before").ok_or("no time")?)?,
+                queue: args.take_key("queue").unwrap_or_default().into(),
                 limit: read_number(args, "limit")?.try_into()?,
             }),
             "set" => Kind::SetQueue(read_settings(args)?),

@@ -14,7 +14,7 @@ use crate::store::answer::Answer;
 use crate::store::controls::SETTINGS;
 use crate::store::documents::DocumentKey;
 use crate::store::options::Hook;
-use crate::store::record::{Extras, Name, Position, Task};
+use crate::store::record::{BucketKey, Extras, Name, Position, Task};
 use crate::store::{Change, Changes, MemoryStore, Options, Store, View};
 
 const QUEUES: [&str; 3] = ["a", "a b", "b"];
@@ -137,8 +137,14 @@ impl Log {
                 Some(Change::Forget { expiry, footprint })
             }
             _ => {
-                let (index, bucket) = self.model.next_bucket(None).unwrap()?;
-                Some(Change::Expire { index, bucket })
+                // One of a queue with a retention of its own, or any.
+                let queue = BucketKey {
+                    queue: queue.into(),
+                    index: 0,
+                };
+                let after = Some(&queue).filter(|_| c.is_multiple_of(2));
+                let (key, bucket) = self.model.next_bucket(after).unwrap()?;
+                Some(Change::Expire { key, bucket })
             }
         }
     }
@@ -154,6 +160,7 @@ impl Log {
         let settings = QueueSettings {
             group_by: "key".into(),
             max_in_flight_per_group: u64::from(value % 4),
+            retention_s: i64::from(value & 16),
             ..QueueSettings::default()
         };
         let after = match kind {
@@ -290,9 +297,9 @@ impl Log {
         }
         let mut after = None;
         loop {
-            let next = wanted.next_bucket(after).unwrap();
-            assert_eq!(found.next_bucket(after).unwrap(), next);
-            after = next.map(|(index, _)| index);
+            let next = wanted.next_bucket(after.as_ref()).unwrap();
+            assert_eq!(found.next_bucket(after.as_ref()).unwrap(), next);
+            after = next.map(|(key, _)| key);
             if after.is_none() {
                 break;
             }
