@@ -104,3 +104,40 @@ fn changed(
     }
     settings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Changes, MemoryStore};
+
+    fn limited(queue: &str) -> SetQueue {
+        SetQueue {
+            queue: queue.into(),
+            max_in_flight: Some(1),
+            ..SetQueue::default()
+        }
+    }
+
+    /// All are in memory: their number is bounded, and what is there can be changed all the same.
+    #[test]
+    fn so_many_queues_have_settings_and_no_more() {
+        let mut store = MemoryStore::new();
+        for number in 0..MAX_QUEUES {
+            let (_, changes) = step(&store, 1, limited(&number.to_string())).unwrap();
+            for change in changes {
+                store.record(change).unwrap();
+            }
+        }
+        let (outcome, changes) = step(&store, 1, limited("another")).unwrap();
+        let limit = MAX_QUEUES as u64;
+        assert_eq!(outcome, Outcome::Refused(Refusal::TooManyQueues { limit }));
+        assert!(changes.is_empty());
+        let paused = SetQueue {
+            is_paused: Some(true),
+            ..limited("7")
+        };
+        let (outcome, changes) = step(&store, 1, paused).unwrap();
+        assert!(matches!(outcome, Outcome::Queue(settings) if settings.is_paused));
+        assert_eq!(changes.len(), 1);
+    }
+}

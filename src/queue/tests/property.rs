@@ -265,7 +265,6 @@ fn settings() -> impl Strategy<Value = SetQueue> {
             max_waiting: waiting,
             default_timeout_s: timeout,
             default_claim_timeout_s: claim,
-            ..SetQueue::default()
         },
     )
 }

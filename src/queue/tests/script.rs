@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{assert_in_step, bytes_of, submit, uuid_of};
 use crate::proto::durable::{self, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, Row, apply, query};
-use crate::store::record::{Deadline, Position, Task};
+use crate::store::record::{Deadline, Header, Position, Task};
 use crate::store::{MemoryStore, View};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -234,19 +234,7 @@ impl Script {
                 writeln!(output, "total: {}", self.store.counts().total())?;
             }
             "header" => {
-                let header = self.store.header();
-                let totals = header.totals;
-                write!(output, "clock={} ", print_time(header.clock_ns))?;
-                write!(
-                    output,
-                    "submitted={} completed={} ",
-                    totals.submitted, totals.completed
-                )?;
-                write!(
-                    output,
-                    "canceled={} timed_out={}",
-                    totals.canceled, totals.timed_out
-                )?;
+                output = print_header(self.store.header())?;
             }
             _ => return Ok(None),
         }
@@ -479,6 +467,23 @@ fn print_time(ns: i64) -> String {
         (seconds, 0) => seconds.to_string(),
         (seconds, ns) => format!("{seconds}+{ns}"),
     }
+}
+
+fn print_header(header: &Header) -> Result<String> {
+    let mut out = String::new();
+    let totals = header.totals;
+    write!(out, "clock={} ", print_time(header.clock_ns))?;
+    write!(
+        out,
+        "submitted={} completed={} ",
+        totals.submitted, totals.completed
+    )?;
+    write!(
+        out,
+        "canceled={} timed_out={}",
+        totals.canceled, totals.timed_out
+    )?;
+    Ok(out)
 }
 
 /// What is empty or 0 is left out.
