@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [
             "corndogs/v1alpha1/corndogs.proto",
             "corndogs/v1alpha1/schedules.proto",
+            "corndogs/v1alpha1/queues.proto",
             "corndogs/cluster/v1alpha1/cluster.proto",
         ],
         ["proto"],
@@ -35,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let durable = protox::compile(
         [
             "corndogs/durable/v1/log.proto",
+            "corndogs/durable/v1/queues.proto",
             "corndogs/durable/v1/snapshot.proto",
         ],
         ["proto"],

@@ -90,6 +90,7 @@ impl Machine {
         self.apply(vec![Kind::Expire(Expire {
             before_ns: self.index as i64 + 1,
             limit: 0,
+            ..Expire::default()
         })]);
         [submit, claim, complete]
     }

@@ -459,3 +459,40 @@ fn a_backup_appears_whole_or_not_at_all() {
         1
     );
 }
+
+#[test]
+fn queues_are_set_and_shown() {
+    let set = run("queue set q --max-in-flight 3 --group-by tenant --retention 60 --format json");
+    assert_eq!(set.code, 0, "{}", set.stderr);
+    let settings = &set.json()["settings"];
+    assert_eq!(settings["max_in_flight"], json!(3));
+    assert_eq!(settings["group_by"], json!("tenant"));
+    assert_eq!(settings["retention"], json!(60));
+    assert_eq!(settings["max_waiting"], json!(0));
+    let paused = run("queue pause q");
+    assert_eq!(
+        (paused.code, paused.stdout.as_str()),
+        (0, "queue:  q\npaused: true\n")
+    );
+    let resumed = run("queue resume q");
+    assert_eq!((resumed.code, resumed.stdout.as_str()), (0, "queue: q\n"));
+    let shown = run("queue get q");
+    assert_eq!(shown.code, 0);
+    for line in [
+        "paused: true",
+        "waiting:",
+        "in_flight:",
+        "paused_since: 2023-",
+    ] {
+        assert!(shown.stdout.contains(line), "{}", shown.stdout);
+    }
+    let listed = run("queue list --after a --limit 1");
+    assert_eq!(listed.stdout, "queue:         a-next\nmax_in_flight: 1\n");
+    assert!(
+        listed.stderr.contains("--after \"a-next\""),
+        "{}",
+        listed.stderr
+    );
+    assert_eq!(run("queue set").code, 2);
+    assert_eq!(run("queue set q --max-in-flight many").code, 2);
+}

@@ -93,6 +93,7 @@ impl Translator {
             metadata: request.metadata,
             max_attempts: request.max_attempts,
             backoff: request.retry_backoff.map(backoff),
+            is_default_timeout: request.timeout == 0,
         })
     }
 

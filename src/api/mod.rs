@@ -9,6 +9,7 @@ pub mod figures;
 pub mod idempotency;
 pub mod looking;
 pub mod page;
+pub mod queues;
 pub mod schedules;
 pub mod service;
 pub mod status;

@@ -13,12 +13,13 @@ use super::call::{self, Call};
 use super::convert::{self, Translator};
 use super::status::unexpected;
 use super::validate::Checked;
-use super::{batch, bulk, figures, idempotency, looking, validate};
+use super::{batch, bulk, figures, idempotency, looking, queues, validate};
 use crate::node::Node;
 use crate::proto::durable::{CancelAll, RequestKey, bulk::Act, command::Kind};
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
 use crate::proto::v1alpha1::*;
 use crate::queue::{Outcome, Row, query};
+use crate::store::View;
 use crate::store::counts::QueueCounts;
 
 /// Serves the public contract from a node.
@@ -57,6 +58,9 @@ struct Calls {
     get_queue_figures: Call,
     get_workers: Call,
     get_history: Call,
+    set_queue: Call,
+    get_queue: Call,
+    list_queue_settings: Call,
 }
 
 impl Service {
@@ -88,6 +92,9 @@ impl Service {
             get_queue_figures: Call::new("GetQueueFigures"),
             get_workers: Call::new("GetWorkers"),
             get_history: Call::new("GetHistory"),
+            set_queue: Call::new("SetQueue"),
+            get_queue: Call::new("GetQueue"),
+            list_queue_settings: Call::new("ListQueueSettings"),
         };
         Self {
             node,
@@ -550,5 +557,49 @@ impl CorndogsService for Service {
             Ok(self.node.read(query).await?)
         };
         self.calls.get_history.run(&metadata, work).await
+    }
+
+    async fn set_queue(
+        &self,
+        request: Request<SetQueueRequest>,
+    ) -> Result<Response<SetQueueResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let key = self.key(&self.calls.set_queue, &metadata, &request)?;
+            let set = queues::set(request)?;
+            let queue = set.queue.clone();
+            let outcome = self.node.execute(Kind::SetQueue(set), key).await?;
+            Ok(SetQueueResponse {
+                settings: Some(queues::settings_in(&queue, outcome)?),
+            })
+        };
+        self.calls.set_queue.run(&metadata, work).await
+    }
+
+    async fn get_queue(
+        &self,
+        request: Request<GetQueueRequest>,
+    ) -> Result<Response<GetQueueResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            queues::queue(&request.queue)?;
+            let now_ns = self.node.clock().now_ns();
+            let answer = |view: &dyn View| Ok(queues::get(view, &request.queue, now_ns));
+            Ok(self.node.read(answer).await?)
+        };
+        self.calls.get_queue.run(&metadata, work).await
+    }
+
+    async fn list_queue_settings(
+        &self,
+        request: Request<ListQueueSettingsRequest>,
+    ) -> Result<Response<ListQueueSettingsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let work = async {
+            let limit = queues::listed(&request)?;
+            let answer = |view: &dyn View| Ok(queues::list(view, &request.after_queue, limit));
+            Ok(self.node.read(answer).await?)
+        };
+        self.calls.list_queue_settings.run(&metadata, work).await
     }
 }

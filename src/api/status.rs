@@ -39,7 +39,9 @@ impl From<Refusal> for Status {
         let code = match &refusal {
             Refusal::StaleAttempt { .. } => Code::FailedPrecondition,
             Refusal::UuidTaken { .. } | Refusal::KeyTaken { .. } => Code::AlreadyExists,
-            Refusal::TooManySchedules { .. } => Code::ResourceExhausted,
+            Refusal::QueueFull { .. }
+            | Refusal::TooManyQueues { .. }
+            | Refusal::TooManySchedules { .. } => Code::ResourceExhausted,
             Refusal::KeyReused => Code::InvalidArgument,
             Refusal::Malformed { .. } => Code::Internal,
         };

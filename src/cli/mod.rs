@@ -17,6 +17,7 @@ mod filter;
 mod finish;
 mod human;
 mod looking;
+mod queue;
 mod restore;
 mod run;
 mod schedule;
@@ -78,6 +79,8 @@ enum Command {
     History(figures::History),
     #[command(subcommand)]
     Schedule(schedule::ScheduleCommand),
+    #[command(subcommand)]
+    Queue(queue::Queue),
     #[command(subcommand)]
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
@@ -143,6 +146,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::Workers(command) => command.run().await,
             Command::History(command) => command.run().await,
             Command::Schedule(command) => command.run().await,
+            Command::Queue(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {

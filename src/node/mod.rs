@@ -108,6 +108,7 @@ impl Node {
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
         tokio::spawn(sweep::ripen(node.clone()));
         tokio::spawn(schedules::run(node.clone()));
+        tokio::spawn(sweep::regroup(node.clone()));
         if let Some(interval) = options.timeout_sweep {
             tokio::spawn(sweep::time_out(node.clone(), interval));
         }

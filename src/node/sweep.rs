@@ -8,11 +8,16 @@ use std::time::Duration;
 use super::{Node, NodeError};
 use crate::proto::durable::{self, command::Kind};
 use crate::queue::Outcome;
+use crate::store::record::{BucketKey, Name};
 
 /// Tasks that one log entry looks at: bounds how long one entry is applied.
 const STEP: u32 = 1000;
 /// How often archive and remembered answers are looked at.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(1);
+/// So many queues with a retention of their own are looked at then: the store is locked meanwhile.
+const QUEUES_A_LOOK: usize = 100;
+
+const NS_PER_S: i64 = 1_000_000_000;
 
 /// How often the first delayed task is looked at: seldom while it is far off, often when it is near.
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
@@ -65,6 +70,7 @@ impl Node {
         loop {
             let (Outcome::Expired { more, .. }
             | Outcome::Forgotten { more, .. }
+            | Outcome::Regrouped { more, .. }
             | Outcome::Ripened { more, .. }) = self.execute(step.clone(), None).await?
             else {
                 return Err(NodeError::unexpected());
@@ -73,6 +79,13 @@ impl Node {
                 return Ok(());
             }
         }
+    }
+
+    async fn all_in_steps(&self, steps: Vec<Kind>) -> Result<(), NodeError> {
+        for step in steps {
+            self.in_steps(step).await?;
+        }
+        Ok(())
     }
 
     /// How long the first delayed task still has to wait; none if no task is delayed.
@@ -89,12 +102,46 @@ impl Node {
         Ok(first.is_some_and(|(deadline, _)| deadline.at_ns < now_ns))
     }
 
-    /// What forgets the archive from before `before_ns`; none if nothing there is so old.
+    /// What forgets the archive from before `before_ns`, but for that of queues with a retention of their own; none if
+    /// nothing there is so old.
     fn expire(&self, before_ns: i64) -> Result<Option<Kind>, NodeError> {
         let first = self.local(|view| view.next_bucket(None))?;
-        let is_due = first.is_some_and(|(_, bucket)| bucket.archived_ns < before_ns);
-        let limit = STEP;
-        Ok(is_due.then_some(Kind::Expire(durable::Expire { before_ns, limit })))
+        let is_due = first
+            .is_some_and(|(key, bucket)| key.queue.is_empty() && bucket.archived_ns < before_ns);
+        Ok(is_due.then(|| expire(before_ns, "")))
+    }
+
+    /// What forgets the archive of queues that have a retention of their own, or had one; of so many of them that come
+    /// next after a queue, and the last of these. A queue that has none any more goes by that of the server.
+    fn expire_queues(
+        &self,
+        now_ns: i64,
+        retention_ns: Option<i64>,
+        after: Name,
+    ) -> Result<(Vec<Kind>, Name), NodeError> {
+        self.local(|view| {
+            let mut steps = Vec::new();
+            let mut queue = after;
+            for _ in 0..QUEUES_A_LOOK {
+                let index = u64::MAX;
+                let next = view.next_bucket(Some(&BucketKey { queue, index }))?;
+                let Some((key, bucket)) = next else {
+                    return Ok((steps, Name::default()));
+                };
+                queue = key.queue;
+                let control = view.controls().of(&queue);
+                let retention_s = control.map_or(0, |control| control.settings.retention_s);
+                let retention_ns = match retention_s {
+                    0 => retention_ns,
+                    retention_s => Some(retention_s.saturating_mul(NS_PER_S)),
+                };
+                let before_ns =
+                    retention_ns.map(|retention_ns| now_ns.saturating_sub(retention_ns));
+                let before_ns = before_ns.filter(|before_ns| bucket.archived_ns < *before_ns);
+                steps.extend(before_ns.map(|before_ns| expire(before_ns, &queue)));
+            }
+            Ok((steps, queue))
+        })
     }
 
     /// What forgets answers whose time is over; none if there is none. By this node's clock: the
@@ -104,6 +151,41 @@ impl Node {
         let is_due = first.is_some_and(|(expiry, _)| expiry.expires_ns <= now_ns);
         Ok(is_due.then_some(Kind::Forget(durable::Forget { limit: STEP })))
     }
+}
+
+/// How many tasks one step of regrouping looks at: it reads each of them.
+const REGROUP_STEP: u32 = 250;
+
+/// Moves the tasks of queues to other groups where settings ask for it, for as long as this node leads.
+pub async fn regroup(node: Node) {
+    loop {
+        tokio::time::sleep(LONGEST_LOOK).await;
+        if !node.leads() {
+            continue;
+        }
+        let first = node.local(|view| Ok(view.controls().regrouping().first().cloned()));
+        let regrouped = match first {
+            Ok(None) => continue,
+            Ok(Some(queue)) => {
+                let queue = queue.to_string();
+                let limit = REGROUP_STEP;
+                node.in_steps(Kind::Regroup(durable::Regroup { queue, limit }))
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = regrouped {
+            tracing::warn!(%error, "tasks were not moved to their groups; will try again");
+        }
+    }
+}
+
+fn expire(before_ns: i64, queue: &str) -> Kind {
+    Kind::Expire(durable::Expire {
+        before_ns,
+        limit: STEP,
+        queue: queue.to_owned(),
+    })
 }
 
 /// Makes delayed tasks claimable as soon as they are due, for as long as this node leads.
@@ -157,11 +239,12 @@ pub async fn time_out(node: Node, interval: Duration) {
     }
 }
 
-/// Forgets remembered answers whose time is over, and archived tasks older than `retention`, if
-/// there is one, for as long as this node leads.
+/// Forgets remembered answers whose time is over, and archived tasks older than their queue's retention, or else
+/// `retention`, if there is one, for as long as this node leads.
 pub async fn forget(node: Node, retention: Option<Duration>) {
     let retention_ns = retention.map(|retention| i64::try_from(retention.as_nanos()));
     let retention_ns = retention_ns.map(|retention_ns| retention_ns.unwrap_or(i64::MAX));
+    let mut queue = Name::default();
     loop {
         tokio::time::sleep(RETENTION_INTERVAL).await;
         if !node.leads() {
@@ -169,14 +252,19 @@ pub async fn forget(node: Node, retention: Option<Duration>) {
         }
         let now_ns = node.clock.now_ns();
         let before_ns = retention_ns.map(|retention_ns| now_ns.saturating_sub(retention_ns));
+        let of_queues = node.expire_queues(now_ns, retention_ns, std::mem::take(&mut queue));
+        let of_queues = of_queues.map(|(steps, last)| {
+            queue = last;
+            steps
+        });
         let steps = [
             before_ns.map_or(Ok(None), |before_ns| node.expire(before_ns)),
             node.forget(now_ns),
         ];
-        for step in steps {
-            let forgot = match step {
-                Ok(None) => continue,
-                Ok(Some(step)) => node.in_steps(step).await,
+        let steps = steps.map(|step| step.map(|step| step.into_iter().collect()));
+        for steps in steps.into_iter().chain([of_queues]) {
+            let forgot = match steps {
+                Ok(steps) => node.all_in_steps(steps).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = forgot {

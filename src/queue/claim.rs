@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use super::step::Step;
-use super::{Outcome, Row, names, transition};
+use super::{Outcome, Row, limits, names, transition};
 use crate::proto::durable::Claim;
 use crate::store::record::{Name, Task};
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, claim: Claim) -> Result<Step, StoreError> {
-    let Some(before) = first(view, &claim)? else {
+    let Some(before) = first(view, now_ns, &claim)? else {
         return Ok((Outcome::Task(None), Vec::new()));
     };
     let after = Arc::new(claimed(view, now_ns, &claim, &before));
     let outcome = Outcome::Task(Some(Row::Live(after.clone())));
-    Ok((outcome, vec![Change::Replace { before, after }]))
+    let spent = limits::spend(view, &before.queue, now_ns);
+    let mut changes = vec![Change::Replace { before, after }];
+    changes.extend(spent);
+    Ok((outcome, changes))
 }
 
 /// Where a claim looks; a queue may come twice.
@@ -26,10 +29,13 @@ pub(super) fn queues(claim: &Claim) -> impl Iterator<Item = &str> {
         .chain(claim.queues.iter().map(String::as_str))
 }
 
-/// The best task of all the queues.
-fn first(view: &impl View, claim: &Claim) -> Result<Option<Arc<Task>>, StoreError> {
+/// The best task of all the queues that let a claim through.
+fn first(view: &impl View, now_ns: i64, claim: &Claim) -> Result<Option<Arc<Task>>, StoreError> {
     let mut best: Option<Arc<Task>> = None;
     for queue in queues(claim) {
+        if limits::claims_left(view, queue, now_ns) == 0 {
+            continue;
+        }
         let Some(task) = view.first_ready(queue, &claim.current_state)? else {
             continue;
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::size::answer_bytes;
-use super::{Outcome, Refusal, Row, claim};
+use super::{Outcome, Refusal, Row, claim, limits};
 use crate::proto::durable::{Claim, ClaimTasks};
 use crate::store::record::Place;
 use crate::store::{Change, Changes, StoreError, View};
@@ -22,7 +22,7 @@ pub(super) fn perform(
         }));
     };
     let max_tasks = usize::try_from(batch.max_tasks).unwrap_or(usize::MAX);
-    let mut lines = Lines::of(store, claim)?;
+    let mut lines = Lines::of(store, now_ns, claim)?;
     let mut rows = Vec::new();
     let mut bytes = 0;
     while rows.len() < max_tasks
@@ -38,13 +38,17 @@ pub(super) fn perform(
             break;
         }
         rows.push(Row::Live(after.clone()));
+        let spent = limits::spend(store, &before.queue, now_ns);
         store.record(Change::Replace { before, after })?;
-        lines.advance(line, store)?;
+        if let Some(spent) = spent {
+            store.record(spent)?;
+        }
+        lines.advance(line, store, now_ns)?;
     }
     Ok(Outcome::Tasks(rows))
 }
 
-/// Who stands first in each of the queues, but for those that were claimed already.
+/// Who stands first in each of the queues that let a claim through, but for those that were claimed already.
 ///
 /// A task may be claimed into the very state that it came from: it keeps its place there, and
 /// the line goes on behind it. So no task is claimed twice.
@@ -54,11 +58,13 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn of(view: &impl View, claim: &'a Claim) -> Result<Self, StoreError> {
+    fn of(view: &impl View, now_ns: i64, claim: &'a Claim) -> Result<Self, StoreError> {
         let state = claim.current_state.as_str();
         let mut heads = Vec::new();
         for queue in claim::queues(claim).collect::<BTreeSet<_>>() {
-            if let Some(task) = view.first_ready(queue, state)? {
+            if limits::claims_left(view, queue, now_ns) > 0
+                && let Some(task) = view.first_ready(queue, state)?
+            {
                 heads.push((queue, task.place(), task.uuid));
             }
         }
@@ -72,11 +78,15 @@ impl<'a> Lines<'a> {
         best.map(|(line, (_, _, uuid))| (line, *uuid))
     }
 
-    fn advance(&mut self, line: usize, view: &impl View) -> Result<(), StoreError> {
+    fn advance(&mut self, line: usize, view: &impl View, now_ns: i64) -> Result<(), StoreError> {
         let Some((queue, place, uuid)) = self.heads.get_mut(line) else {
             return Ok(());
         };
-        match view.next_ready(queue, self.state, *place)? {
+        let next = match limits::claims_left(view, queue, now_ns) {
+            0 => None,
+            _ => view.next_ready(queue, self.state, *place)?,
+        };
+        match next {
             Some(task) => (*place, *uuid) = (task.place(), task.uuid),
             None => drop(self.heads.swap_remove(line)),
         }

@@ -51,6 +51,7 @@ pub(super) fn outcome_to_bytes(outcome: &Outcome) -> Option<Bytes> {
             }),
             before_seq: after.map_or(0, |after| after.before_seq),
         }),
+        Outcome::Queue(settings) => Kind::Queue(settings.clone()),
         Outcome::Refused(refusal) => Kind::Refusal(durable::Refusal {
             kind: Some(refusal_to_message(refusal)?),
         }),
@@ -59,6 +60,7 @@ pub(super) fn outcome_to_bytes(outcome: &Outcome) -> Option<Bytes> {
         }
         | Outcome::Bulk { is_done: false, .. }
         | Outcome::Expired { .. }
+        | Outcome::Regrouped { .. }
         | Outcome::Ripened { .. }
         | Outcome::Forgotten { .. } => return None,
     };
@@ -102,6 +104,7 @@ pub(super) fn outcome_from_bytes(bytes: &Bytes) -> Result<Outcome, StoreError> {
             after: cursor_from_message(&done)?,
             is_done: true,
         },
+        Kind::Queue(settings) => Outcome::Queue(settings),
         Kind::Refusal(refusal) => {
             Outcome::Refused(refusal_from_message(refusal.kind.ok_or_else(unknown)?)?)
         }
@@ -173,7 +176,11 @@ fn refusal_to_message(refusal: &Refusal) -> Option<refusal::Kind> {
             holder: bytes_of(holder),
         })),
         Refusal::TooManySchedules { limit } => Some(refusal::Kind::TooManySchedules(*limit)),
-        Refusal::KeyReused | Refusal::Malformed { .. } => None,
+        // Later there may be room.
+        Refusal::QueueFull { .. }
+        | Refusal::TooManyQueues { .. }
+        | Refusal::KeyReused
+        | Refusal::Malformed { .. } => None,
     }
 }
 
@@ -280,6 +287,10 @@ mod tests {
             Outcome::Schedule(None),
             Outcome::Schedule(Some(Bytes::from_static(b"schedule"))),
             Outcome::Refused(Refusal::TooManySchedules { limit: 7 }),
+            Outcome::Queue(durable::QueueSettings {
+                max_in_flight: 3,
+                ..Default::default()
+            }),
             Outcome::Refused(Refusal::UuidTaken { uuid }),
             Outcome::Refused(Refusal::KeyTaken {
                 uuid,
@@ -317,6 +328,10 @@ mod tests {
                 tasks: 1,
                 more: false,
             },
+            Outcome::Regrouped {
+                tasks: 1,
+                more: false,
+            },
             Outcome::Forgotten {
                 answers: 1,
                 more: false,
@@ -331,6 +346,11 @@ mod tests {
                 is_done: false,
             },
             Outcome::Refused(Refusal::KeyReused),
+            Outcome::Refused(Refusal::QueueFull {
+                queue: "q".into(),
+                max_waiting: 1,
+            }),
+            Outcome::Refused(Refusal::TooManyQueues { limit: 1 }),
             Outcome::Refused(Refusal::Malformed { reason: "" }),
         ];
         for outcome in others {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::proto::durable::QueueSettings;
 use crate::store::record::{Deadline, Name, Task};
 
 /// A task in an answer, and where it is: no timeout runs in the archive.
@@ -102,6 +103,15 @@ pub enum Outcome {
         /// Whether it was the last step: all were looked at, or as many changed as was asked for.
         is_done: bool,
     },
+    /// One step of moving a queue's tasks to other groups.
+    Regrouped {
+        /// How many tasks it moved.
+        tasks: u64,
+        /// Whether others are left to be looked at.
+        more: bool,
+    },
+    /// How the queue is run from now on.
+    Queue(QueueSettings),
     /// Nothing was changed, for a reason.
     Refused(Refusal),
 }
@@ -152,6 +162,20 @@ pub enum Refusal {
     #[error("there are {limit} schedules already, and no more may be put in")]
     TooManySchedules {
         /// How many there may be.
+        limit: u64,
+    },
+    /// As many tasks wait in the queue as may.
+    #[error("queue {queue:?} is full: max_waiting is {max_waiting}")]
+    QueueFull {
+        /// The queue.
+        queue: Name,
+        /// Its limit.
+        max_waiting: u64,
+    },
+    /// As many queues have settings as may.
+    #[error("queue: {limit} queues have settings already, which is the limit")]
+    TooManyQueues {
+        /// The limit.
         limit: u64,
     },
     /// The request key was used before, by another call or request.

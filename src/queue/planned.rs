@@ -6,10 +6,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::store::answer::{Answer, Expiry, Footprint};
+use crate::store::controls::Controls;
 use crate::store::counts::Counts;
 use crate::store::documents::Documents;
 use crate::store::figures::Figures;
-use crate::store::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use crate::store::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Ripening, Task};
 use crate::store::{Change, StoreError, TaskPage, View};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -22,6 +23,8 @@ pub(super) struct Planned<'a, V> {
     tasks: BTreeMap<Uuid, Arc<Task>>,
     /// Who holds a unique key, by queue and key.
     keys: BTreeMap<Name, BTreeMap<Name, Uuid>>,
+    /// How many are planned for each queue that has settings.
+    submits: BTreeMap<Name, u64>,
     changes: Vec<Change>,
 }
 
@@ -33,6 +36,7 @@ impl<'a, V: View> Planned<'a, V> {
             header: view.header().clone(),
             tasks: BTreeMap::new(),
             keys: BTreeMap::new(),
+            submits: BTreeMap::new(),
             changes: Vec::new(),
         }
     }
@@ -47,6 +51,9 @@ impl<'a, V: View> Planned<'a, V> {
         if let Some(key) = task.unique_key() {
             let keys = self.keys.entry(task.queue.clone()).or_default();
             keys.insert(key.clone(), task.uuid);
+        }
+        if self.view.controls().of(&task.queue).is_some() {
+            *self.submits.entry(task.queue.clone()).or_default() += 1;
         }
         self.changes.push(Change::Submit(task.clone()));
         task
@@ -91,6 +98,10 @@ impl<V: View> View for Planned<'_, V> {
         self.view.archived_after(after, limit)
     }
 
+    fn open(&self, queue: &str, state: &str) -> u64 {
+        self.view.open(queue, state)
+    }
+
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
         self.view.first_ready(queue, state)
     }
@@ -123,7 +134,7 @@ impl<V: View> View for Planned<'_, V> {
         self.view.next_expiring_answer(after)
     }
 
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>> {
         self.view.next_bucket(after)
     }
 
@@ -133,6 +144,14 @@ impl<V: View> View for Planned<'_, V> {
 
     fn figures(&self) -> &Figures {
         self.view.figures()
+    }
+
+    fn controls(&self) -> &Controls {
+        self.view.controls()
+    }
+
+    fn waiting(&self, queue: &str) -> u64 {
+        self.view.waiting(queue) + self.submits.get(queue).copied().unwrap_or(0)
     }
 
     fn counts(&self) -> &Counts {

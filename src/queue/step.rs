@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::{
     Outcome, Refusal, bulk, cancel, claim, claim_tasks, complete, complete_tasks, expire, extend,
-    fail, forget, remember, ripen, schedule, submit, submit_tasks, timeout, update,
+    fail, forget, regroup, remember, ripen, schedule, set_queue, submit, submit_tasks, timeout,
+    update,
 };
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
@@ -59,6 +60,8 @@ pub(super) fn perform_once(
         Some(Kind::RunSchedule(run)) => schedule::run(view, now_ns, run),
         Some(Kind::Forget(forget)) => forget::step(view, now_ns, forget),
         Some(Kind::Bulk(bulk)) => bulk::step(view, now_ns, bulk),
+        Some(Kind::SetQueue(set)) => set_queue::step(view, now_ns, set),
+        Some(Kind::Regroup(regroup)) => regroup::step(view, regroup),
         None => Ok(refused(Refusal::Malformed {
             reason: "it is of a kind that this version does not know",
         })),

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::step::{Step, read_uuid, refused};
-use super::{Outcome, Refusal, Row, names, query};
-use crate::proto::durable::Submit;
+use super::{Outcome, Refusal, Row, grouping, limits, names, query};
+use crate::proto::durable::{QueueSettings, Submit};
 use crate::store::durable::backoff_from_message;
 use crate::store::history::History;
 use crate::store::record::{Extras, Name, Task};
@@ -48,6 +48,9 @@ pub(super) fn plan(
         Ok(uuid) => uuid,
         Err(refusal) => return Ok(Plan::Refused(refusal)),
     };
+    let mut submit = submit;
+    // An earlier try may have come before there was this field: it is no part of the request.
+    let is_default_timeout = std::mem::take(&mut submit.is_default_timeout);
     let holder = holder(view, &submit, ending)?;
     let mut request_digest = 0;
     if submit.client_uuid {
@@ -67,8 +70,25 @@ pub(super) fn plan(
     if let Some(holder) = holder {
         return Ok(Plan::Existing(Row::Live(holder)));
     }
+    let leaves = ending.filter(|task| *task.queue == *submit.queue && !task.is_in_flight());
+    if let Err(refusal) = limits::check_room(view, &submit.queue, leaves.is_some().into()) {
+        return Ok(Plan::Refused(refusal));
+    }
+    if let Some(control) = view.controls().of(&submit.queue) {
+        fill_defaults(&mut submit, &control.settings, is_default_timeout);
+    }
     let task = new_task(view, now_ns, uuid, submit, request_digest);
     Ok(Plan::New(Arc::new(task)))
+}
+
+/// The timeouts of a queue go before those of the server, and after those of the request.
+fn fill_defaults(submit: &mut Submit, settings: &QueueSettings, is_default_timeout: bool) {
+    if is_default_timeout && settings.default_timeout_s > 0 {
+        submit.timeout_s = settings.default_timeout_s;
+    }
+    if submit.claim_timeout_s == 0 {
+        submit.claim_timeout_s = settings.default_claim_timeout_s;
+    }
 }
 
 /// The live task that has the submit's unique key.
@@ -102,6 +122,7 @@ fn new_task(
         names::state(counts, &queue, &[&current_state], &submit.auto_target_state);
     let extras = Extras {
         unique_key: submit.unique_key.into(),
+        group: grouping::of_new(view, &submit.queue, &submit.metadata),
         metadata: submit.metadata,
         backoff: submit.backoff.as_ref().map(backoff_from_message),
         ..Extras::default()

@@ -73,13 +73,13 @@ impl Machine {
             index: entry.log_id.index,
             term: entry.log_id.leader_id.term,
         };
-        let (origins, outcomes, lines) = {
+        let (origins, outcomes, news) = {
             let mut state = self.store.lock();
             let (origins, outcomes) = apply_payload(&mut state, entry)?;
             (origins, outcomes, state.take_ready())
         };
         self.batches.applied(entry_applied, &origins, outcomes);
-        self.ready.call(lines);
+        self.ready.call(news);
         Ok(())
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::controls::SETTINGS;
 use super::disk::Rows;
+use super::groups::line_name;
 use super::keys::{Buckets, Live};
-use super::record::{Bucket, Position, Task};
+use super::record::{Bucket, BucketKey, Position, Task};
 use super::state::{HELD_ARCHIVED, HELD_LIVE, State};
 use super::view::Result;
 use super::{Change, Changes, StoreError, View};
@@ -26,18 +28,20 @@ impl Changes for State {
             Change::Complete { before, after } | Change::Cancel { before, after } => {
                 self.archive(before, after)?;
             }
-            Change::Expire { index, bucket } => self.expire(*index, bucket)?,
+            Change::Expire { key, bucket } => self.expire(key, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
             // The ledger keeps them.
             Change::Document { .. } => {}
         }
-        self.ledger.absorb(&change)
+        self.note_loosened(&change);
+        self.ledger.absorb(&change)?;
+        self.follow(&change)
     }
 
     fn end_entry(&mut self, position: Position) -> Result<()> {
-        if let Some((index, bucket)) = self.ledger.end_entry(position)? {
-            self.buckets.insert(index, bucket);
+        for (key, bucket) in self.ledger.end_entry(position)? {
+            self.buckets.insert(key, bucket);
         }
         self.in_entry = false;
         Ok(())
@@ -104,6 +108,7 @@ impl State {
         self.held_bytes = grown.saturating_sub(before.loose_bytes() as u64);
         let moved = before.current_state != after.current_state
             || before.place() != after.place()
+            || before.group() != after.group()
             || before.is_delayed != after.is_delayed;
         if moved {
             self.remove_waiting(before);
@@ -147,22 +152,20 @@ impl State {
         Ok(())
     }
 
-    fn expire(&mut self, index: u64, bucket: &Bucket) -> Result<()> {
-        let there = self
-            .buckets
-            .get(&index, &Rows::<Buckets>::of(self.disk()?))?;
+    fn expire(&mut self, key: &BucketKey, bucket: &Bucket) -> Result<()> {
+        let there = self.buckets.get(key, &Rows::<Buckets>::of(self.disk()?))?;
         if there.as_ref() != Some(bucket) {
             return Err(StoreError::damaged(
                 "buckets",
-                format!("bucket {index} is not the one to be forgotten"),
+                format!("bucket {key:?} is not the one to be forgotten"),
             ));
         }
-        self.buckets.remove(&index);
+        self.buckets.remove(key);
         for uuid in &bucket.uuids {
             if cfg!(debug_assertions) && self.archived(*uuid)?.is_none() {
                 return Err(StoreError::damaged(
                     "archive",
-                    format!("task {uuid} of bucket {index} is not there"),
+                    format!("task {uuid} of bucket {key:?} is not there"),
                 ));
             }
             self.forget_row(|state| state.archive.remove(uuid));
@@ -178,7 +181,15 @@ impl State {
             Some(ripening) => self.delayed.insert(ripening, task),
             None => {
                 let (queue, state) = (&task.queue, &task.current_state);
-                self.lines.insert(queue, state, task.place(), task.uuid);
+                self.lines.ready().note(queue, state);
+                match task.group() {
+                    None => self.lines.insert(queue, state, task.place(), task.uuid),
+                    Some(group) => {
+                        let line = line_name(state, group);
+                        self.lines.insert(queue, &line, task.place(), task.uuid);
+                        self.delayed.touch(task);
+                    }
+                }
             }
         }
     }
@@ -188,7 +199,14 @@ impl State {
             Some(ripening) => self.delayed.remove(&ripening, task),
             None => {
                 let (queue, state) = (&task.queue, &task.current_state);
-                self.lines.remove(queue, state, &task.place());
+                match task.group() {
+                    None => self.lines.remove(queue, state, &task.place()),
+                    Some(group) => {
+                        let line = line_name(state, group);
+                        self.lines.remove(queue, &line, &task.place());
+                        self.delayed.touch(task);
+                    }
+                }
             }
         }
     }
@@ -207,6 +225,45 @@ impl State {
         let key = (task.queue.clone(), key.clone());
         self.unique.insert(key, task.uuid);
         Ok(())
+    }
+
+    /// Keeps the heads of groups in step with a change that is absorbed. Costs nothing for tasks of no group.
+    fn follow(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Submit(task) => self.follow_heads(task),
+            Change::Replace { before, after }
+            | Change::TimeOut { before, after }
+            | Change::Fail { before, after } => {
+                self.follow_heads(before)?;
+                self.follow_heads(after)
+            }
+            Change::Complete { before, .. } | Change::Cancel { before, .. } => {
+                self.follow_heads(before)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the queue whose settings change, or that had a task in flight and has it no more.
+    fn note_loosened(&mut self, change: &Change) {
+        let queue = match change {
+            Change::Document { key, .. } if key.kind == SETTINGS => &key.name,
+            _ if self.ledger.controls().is_empty() => return,
+            Change::Replace { before, after }
+            | Change::TimeOut { before, after }
+            | Change::Fail { before, after }
+                if before.is_in_flight() && !after.is_in_flight() =>
+            {
+                &before.queue
+            }
+            Change::Complete { before, .. } | Change::Cancel { before, .. }
+                if before.is_in_flight() =>
+            {
+                &before.queue
+            }
+            _ => return,
+        };
+        self.lines.ready().loosened(queue);
     }
 
     /// Forgets what a row held that is no longer in the active overlays.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::counts::{Counts, LineCount};
 use super::disk::{Disk, Rows};
+use super::groups::line_name;
 use super::keys::chunk::{self, Chunk, IndexKey};
 use super::keys::{Archive, Buckets, Live, Unique};
 use super::layered::{Base, Layered};
 use super::packed::Packed;
-use super::record::{Deadline, Place, Ripening, Task};
+use super::record::{Deadline, Name, Place, Ripening, Task};
 use super::repack::CHUNK_ENTRIES;
 use super::state::State;
 use super::view::Result;
@@ -28,7 +29,7 @@ impl State {
         let mut keys = 0u64;
         each(&self.live, &Rows::<Live>::of(disk), |task| {
             hash = hash.wrapping_add(task.hash());
-            counts.add(&task.queue, &task.current_state, LineCount::of(task));
+            counts.count(task);
             timeouts += u64::from(task.deadline().is_some());
             keys += u64::from(task.unique_key().is_some());
             self.check_deadline(task)?;
@@ -128,27 +129,47 @@ impl State {
     fn check_lines(&self) -> Result<()> {
         for (queue, states) in self.counts().queues() {
             for state in states.states.keys() {
-                let mut found = 0u64;
-                let mut after = None;
-                while let Some((place, uuid)) =
-                    self.lines
-                        .next(queue, state, after.as_ref(), self.disk()?)?
-                {
-                    let task = self.live(uuid)?;
-                    let stands = task.is_some_and(|task| {
-                        task.place() == place
-                            && task.queue == *queue
-                            && task.current_state == *state
-                            && !task.is_delayed
-                    });
-                    same("ready index", &stands, &true)?;
-                    found += 1;
-                    after = Some(place);
-                }
-                same("ready index", &found, &self.claimable(queue, state))?;
+                let in_groups = self.counts().groups().claimable(queue, state);
+                let found = self.check_line(queue, state, "")?;
+                same(
+                    "ready index",
+                    &(found + in_groups),
+                    &self.claimable(queue, state),
+                )?;
             }
         }
-        Ok(())
+        for (queue, groups) in self.counts().groups().queues() {
+            for (state, group, count) in groups.lines() {
+                let found = self.check_line(queue, state, group)?;
+                same("ready index", &found, &(count.live - count.delayed))?;
+            }
+        }
+        let heads = self.find_heads()?;
+        same("heads of groups", &heads, &self.heads)
+    }
+
+    /// How many tasks stand in a line; each must be in its place.
+    fn check_line(&self, queue: &Name, state: &Name, group: &str) -> Result<u64> {
+        let line = line_name(state, group);
+        let mut found = 0u64;
+        let mut after = None;
+        while let Some((place, uuid)) =
+            self.lines
+                .next(queue, &line, after.as_ref(), self.disk()?)?
+        {
+            let task = self.live(uuid)?;
+            let stands = task.is_some_and(|task| {
+                task.place() == place
+                    && task.queue == *queue
+                    && task.current_state == *state
+                    && task.group().map_or("", |group| group) == group
+                    && !task.is_delayed
+            });
+            same("ready index", &stands, &true)?;
+            found += 1;
+            after = Some(place);
+        }
+        Ok(found)
     }
 }
 

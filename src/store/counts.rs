@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::groups::{GroupCounts, split_line};
 use super::record::{Name, Task};
 
 /// The counts of all queues that hold live tasks.
@@ -12,6 +13,8 @@ pub struct Counts {
     total: u64,
     /// Live tasks in all queues that can't be claimed yet.
     delayed: u64,
+    /// Those that belong to groups once more, by group.
+    groups: GroupCounts,
 }
 
 /// The counts of one queue. None of its states is without tasks.
@@ -46,8 +49,15 @@ impl LineCount {
         }
     }
 
+    /// Counts more.
+    pub fn grow(&mut self, more: Self) {
+        self.live += more.live;
+        self.delayed += more.delayed;
+        self.in_flight += more.in_flight;
+    }
+
     /// These less others; none where they are not that many.
-    fn less(self, other: Self) -> Option<Self> {
+    pub fn less(self, other: Self) -> Option<Self> {
         Some(Self {
             live: self.live.checked_sub(other.live)?,
             delayed: self.delayed.checked_sub(other.delayed)?,
@@ -80,6 +90,53 @@ impl Counts {
             .get(queue)
             .and_then(|queue| queue.states.get(state));
         line.copied().unwrap_or_default()
+    }
+
+    /// The counts by group.
+    pub fn groups(&self) -> &GroupCounts {
+        &self.groups
+    }
+
+    /// All that is counted of a line, be it of a queue and state or of a group in it.
+    pub fn row(&self, queue: &str, line: &str) -> LineCount {
+        match split_line(line) {
+            None => self.line(queue, line),
+            Some((state, group)) => self.groups.line(queue, state, group),
+        }
+    }
+
+    /// Takes in what is counted of a line, as [`Counts::row`] tells it.
+    pub fn add_row(&mut self, queue: &Name, line: &Name, count: LineCount) {
+        match split_line(line) {
+            None => self.add(queue, line, count),
+            Some((state, group)) => {
+                let state = self.shared_state(queue, state).cloned();
+                let state = state.unwrap_or_else(|| state_of(line));
+                self.groups.add(queue, &state, &group.into(), count);
+            }
+        }
+    }
+
+    /// Counts one more task.
+    pub fn count(&mut self, task: &Task) {
+        let (queue, state) = (&task.queue, &task.current_state);
+        self.add(queue, state, LineCount::of(task));
+        if let Some(group) = task.group() {
+            self.groups.add(queue, state, group, LineCount::of(task));
+        }
+    }
+
+    /// Counts one task less; returns whether it was counted.
+    #[must_use]
+    pub fn uncount(&mut self, task: &Task) -> bool {
+        let (queue, state) = (&task.queue, &task.current_state);
+        let count = LineCount::of(task);
+        if let Some(group) = task.group()
+            && !self.groups.subtract(queue, state, group, count)
+        {
+            return false;
+        }
+        self.subtract(queue, state, count)
     }
 
     /// Whether any task can't be claimed yet.
@@ -163,4 +220,9 @@ impl Counts {
         self.delayed -= less.delayed;
         true
     }
+}
+
+/// The state in a line's name.
+fn state_of(line: &str) -> Name {
+    split_line(line).map_or(line, |(state, _)| state).into()
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::counts::{Counts, LineCount};
 use super::disk::Disk;
+use super::groups::line_name;
 use super::keys::ready;
 use super::layered::Layered;
 use super::overlay::Overlay;
@@ -57,6 +58,10 @@ impl Delayed {
     /// The counts of the task's queue and state changed.
     pub fn touch(&mut self, task: &Task) {
         let key = (task.queue.clone(), task.current_state.clone());
+        if let Some(group) = task.group() {
+            let line = line_name(&task.current_state, group);
+            self.touched.insert((task.queue.clone(), line));
+        }
         self.touched.insert(key);
     }
 
@@ -70,7 +75,7 @@ impl Delayed {
         let touched = std::mem::take(&mut self.touched);
         let counts = touched.iter().map(|(queue, state)| {
             let prefix = ready::prefix(queue, state);
-            (prefix, counts.line(queue, state))
+            (prefix, counts.row(queue, state))
         });
         FrozenDelayed {
             counts: counts.collect(),

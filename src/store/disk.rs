@@ -130,7 +130,7 @@ impl Disk {
             };
             from = Bound::Excluded(last.clone());
             for ((queue, state), count) in &rows {
-                counts.add(queue, state, *count);
+                counts.add_row(queue, state, *count);
             }
         }
     }

@@ -11,7 +11,7 @@ use super::documents::DocumentKey;
 use super::figures::{Cell, FigureKey, Histogram, Kind, Resolution, SlotKey, Subject};
 use super::history::{History, Transition, TransitionKind};
 use super::keys::{join_uuids, split_uuids};
-use super::record::{Backoff, Bucket, Extras, Header, Name, Position, Task, Totals};
+use super::record::{Backoff, Bucket, BucketKey, Extras, Header, Name, Position, Task, Totals};
 use super::view::Result;
 use crate::proto::durable;
 
@@ -24,8 +24,8 @@ pub enum Record {
     Live(Arc<Task>),
     /// An archived task.
     Archived(Arc<Task>),
-    /// A bucket of the archive, by its log index.
-    Bucket(u64, Bucket),
+    /// A bucket of the archive, by its queue and log index.
+    Bucket(BucketKey, Bucket),
     /// A remembered answer, by its request key.
     Answer(Name, Arc<Answer>),
     /// A document, by its kind and name.
@@ -40,8 +40,9 @@ impl Record {
         let kind = match self {
             Record::Live(task) => durable::record::Kind::Live(with_history(task)),
             Record::Archived(task) => durable::record::Kind::Archived(with_history(task)),
-            Record::Bucket(index, bucket) => durable::record::Kind::Bucket(durable::Bucket {
-                index: *index,
+            Record::Bucket(key, bucket) => durable::record::Kind::Bucket(durable::Bucket {
+                index: key.index,
+                queue: key.queue.to_string(),
                 archived_ns: bucket.archived_ns,
                 hash_sum: bucket.hash_sum,
                 uuids: join_uuids(&bucket.uuids).into(),
@@ -80,7 +81,11 @@ impl Record {
                     hash_sum: bucket.hash_sum,
                     uuids,
                 };
-                Record::Bucket(bucket.index, row)
+                let key = BucketKey {
+                    queue: bucket.queue.into(),
+                    index: bucket.index,
+                };
+                Record::Bucket(key, row)
             }
             durable::record::Kind::Answer(answer) => {
                 let row = Answer {

@@ -17,7 +17,7 @@ use super::keys::{
 use super::lines::FrozenLine;
 use super::overlay::Overlay;
 use super::packed::Packed;
-use super::record::{Bucket, Deadline, Name, Ripening, Task};
+use super::record::{Bucket, BucketKey, Deadline, Name, Ripening, Task};
 use super::redo::RedoWriter;
 use super::view::Result;
 
@@ -32,7 +32,7 @@ pub struct Frozen {
     pub(super) delayed: FrozenDelayed,
     pub(super) unique: Arc<Overlay<(Name, Name), Uuid>>,
     pub(super) archive: Arc<Overlay<Uuid, Arc<Task>>>,
-    pub(super) buckets: Arc<Overlay<u64, Bucket>>,
+    pub(super) buckets: Arc<Overlay<BucketKey, Bucket>>,
     pub(super) answers: Arc<Overlay<Name, Arc<Answer>>>,
     pub(super) expiries: Arc<Overlay<Expiry, Footprint>>,
     pub(super) documents: FrozenDocuments,

@@ -1,9 +1,12 @@
 //! What every change does to header, counts, documents, figures and the archive's buckets, whatever keeps the rows.
 
+use std::collections::BTreeMap;
+
+use super::controls::Controls;
 use super::counts::{Counts, LineCount};
 use super::documents::{Documents, FrozenDocuments};
 use super::figures::{Figures, FrozenFigures};
-use super::record::{Bucket, Header, Position, Task};
+use super::record::{Bucket, BucketKey, Header, Name, Position, Task};
 use super::view::Result;
 use super::{Change, StoreError};
 
@@ -17,20 +20,34 @@ pub struct Ledger {
     counts: Counts,
     documents: Documents,
     figures: Figures,
+    /// What documents say about queues.
+    controls: Controls,
     /// What the open entry has archived so far.
     open: Bucket,
+    /// The same of queues with a retention of their own.
+    open_queues: BTreeMap<Name, Bucket>,
 }
 
 impl Ledger {
     /// Goes on from where a checkpoint or snapshot stopped.
-    pub fn new(header: Header, counts: Counts, documents: Documents, figures: Figures) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If a document can't be decoded.
+    pub fn new(
+        header: Header,
+        counts: Counts,
+        documents: Documents,
+        figures: Figures,
+    ) -> Result<Self> {
+        Ok(Self {
             header,
             counts,
+            controls: Controls::read(&documents)?,
             documents,
             figures,
             open: Bucket::default(),
-        }
+            open_queues: BTreeMap::new(),
+        })
     }
 
     /// Clock, next sequence number, totals, hash and position.
@@ -46,6 +63,11 @@ impl Ledger {
     /// All documents.
     pub fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// How queues are run.
+    pub fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     /// The documents that changed since they were last frozen.
@@ -67,6 +89,7 @@ impl Ledger {
     pub fn begin_entry(&mut self, now_ns: i64) -> i64 {
         self.header.clock_ns = self.header.clock_ns.max(now_ns);
         self.open = Bucket::default();
+        self.open_queues.clear();
         let moved = self.figures.advance(self.header.clock_ns);
         self.add_hash(moved);
         self.header.clock_ns
@@ -112,16 +135,18 @@ impl Ledger {
             Change::Document { key, before, after } => {
                 self.subtract_hash(before.as_ref().map_or(0, |before| key.hash(before)));
                 self.add_hash(after.as_ref().map_or(0, |after| key.hash(after)));
-                self.documents.change(key, before.as_ref(), after.as_ref())
+                self.documents
+                    .change(key, before.as_ref(), after.as_ref())?;
+                self.controls.change(key, after.as_ref())
             }
         }
     }
 
-    /// Takes `position` as applied and hands out the entry's bucket with its key, if it archived anything.
+    /// Takes `position` as applied and hands out the entry's buckets with their keys, if it archived anything.
     ///
     /// # Errors
     /// If `position` lies before what is applied already.
-    pub fn end_entry(&mut self, position: Position) -> Result<Option<(u64, Bucket)>> {
+    pub fn end_entry(&mut self, position: Position) -> Result<Vec<(BucketKey, Bucket)>> {
         let index = position.index;
         if index < self.header.position.index {
             return Err(damaged(format!(
@@ -132,12 +157,20 @@ impl Ledger {
         self.header.position = position;
         let booked = self.figures.end_entry();
         self.add_hash(booked);
-        let mut bucket = std::mem::take(&mut self.open);
-        if bucket.uuids.is_empty() {
-            return Ok(None);
+        let mut buckets = Vec::new();
+        if !self.open.uuids.is_empty() {
+            buckets.push((Name::default(), std::mem::take(&mut self.open)));
         }
-        bucket.archived_ns = self.header.clock_ns;
-        Ok(Some((index, bucket)))
+        buckets.extend(std::mem::take(&mut self.open_queues));
+        let archived_ns = self.header.clock_ns;
+        let buckets = buckets.into_iter().map(|(queue, bucket)| {
+            let bucket = Bucket {
+                archived_ns,
+                ..bucket
+            };
+            (BucketKey { queue, index }, bucket)
+        });
+        Ok(buckets.collect())
     }
 
     fn submit(&mut self, task: &Task) -> Result<()> {
@@ -150,7 +183,7 @@ impl Ledger {
         self.header.next_seq += 1;
         self.header.totals.submitted += 1;
         self.add_hash(task.hash());
-        self.count(task);
+        self.counts.count(task);
         Ok(())
     }
 
@@ -158,10 +191,10 @@ impl Ledger {
         check_same(before, after)?;
         self.subtract_hash(before.hash());
         self.add_hash(after.hash());
-        let moved = before.current_state != after.current_state;
+        let moved = before.current_state != after.current_state || before.group() != after.group();
         if moved || LineCount::of(before) != LineCount::of(after) {
             self.uncount(before)?;
-            self.count(after);
+            self.counts.count(after);
         }
         Ok(())
     }
@@ -171,19 +204,18 @@ impl Ledger {
         let hash = after.hash();
         self.subtract_hash(before.hash());
         self.add_hash(hash);
-        self.open.hash_sum = self.open.hash_sum.wrapping_add(hash);
-        self.open.uuids.push(after.uuid);
+        let control = self.controls.of(&after.queue);
+        let bucket = match control.is_some_and(|control| control.settings.retention_s > 0) {
+            true => self.open_queues.entry(after.queue.clone()).or_default(),
+            false => &mut self.open,
+        };
+        bucket.hash_sum = bucket.hash_sum.wrapping_add(hash);
+        bucket.uuids.push(after.uuid);
         self.uncount(before)
     }
 
-    fn count(&mut self, task: &Task) {
-        let (queue, state) = (&task.queue, &task.current_state);
-        self.counts.add(queue, state, LineCount::of(task));
-    }
-
     fn uncount(&mut self, task: &Task) -> Result<()> {
-        let (queue, state) = (&task.queue, &task.current_state);
-        if self.counts.subtract(queue, state, LineCount::of(task)) {
+        if self.counts.uncount(task) {
             return Ok(());
         }
         Err(damaged(format!(

@@ -1,4 +1,4 @@
-//! The ready index: one ordered line of claimable tasks for each queue and state.
+//! The ready index: one ordered line of claimable tasks for each queue and state, and for each group in it.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -41,14 +41,13 @@ pub struct FrozenLine {
 
 impl Lines {
     /// Who stands first.
-    pub fn first(&self, queue: &str, state: &str, disk: &Disk) -> Result<Option<Uuid>> {
+    pub fn first(&self, queue: &str, state: &str, disk: &Disk) -> Result<Option<(Place, Uuid)>> {
         let base = base(queue, state, disk);
         let line = self.queues.get(queue).and_then(|states| states.get(state));
-        let first = match line {
-            Some(line) => line.first(&base)?,
-            None => base.read(Bound::Unbounded, 1)?.pop(),
-        };
-        Ok(first.map(|(_, uuid)| uuid))
+        match line {
+            Some(line) => line.first(&base),
+            None => Ok(base.read(Bound::Unbounded, 1)?.pop()),
+        }
     }
 
     /// The first one after a place.
@@ -70,7 +69,6 @@ impl Lines {
 
     /// Lines up a task that is not there.
     pub fn insert(&mut self, queue: &Name, state: &Name, place: Place, uuid: Uuid) {
-        self.ready.note(queue, state);
         self.change(queue, state, |line| line.insert(place, uuid));
     }
 
@@ -102,7 +100,7 @@ impl Lines {
                 }
                 frozen.push(FrozenLine {
                     prefix: ready::prefix(queue, state),
-                    count: counts.line(queue, state),
+                    count: counts.row(queue, state),
                     overlay: line.freeze(),
                 });
             }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::counts::{Counts, LineCount};
+use super::counts::Counts;
 use super::disk::Disk;
 use super::durable::Record;
 use super::figures;
+use super::groups::line_name;
 use super::keys::{
     Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts,
     Live, StoredHeader, Tree, Unique, ready,
@@ -82,6 +83,11 @@ impl<'a> Loader<'a> {
                 self.put::<LineCounts>(&(queue.clone(), state.clone()), count)?;
             }
         }
+        for (queue, groups) in counts.groups().queues() {
+            for (state, group, count) in groups.lines() {
+                self.put::<LineCounts>(&(queue.clone(), line_name(state, group)), &count)?;
+            }
+        }
         let held_bytes = self.held;
         self.write_indexes()?;
         self.put::<Head>(&(), &StoredHeader { header, held_bytes })?;
@@ -96,7 +102,7 @@ impl<'a> Loader<'a> {
                 self.held += HELD_ARCHIVED;
                 self.put::<Archive>(&task.uuid, &task)
             }
-            Record::Bucket(index, bucket) => self.put::<Buckets>(&index, &bucket),
+            Record::Bucket(key, bucket) => self.put::<Buckets>(&key, &bucket),
             Record::Answer(key, answer) => self.add_answer(&key, &answer),
             Record::Figure(key, cell) => {
                 self.hash = self.hash.wrapping_add(figures::hash(&key, &cell));
@@ -121,11 +127,15 @@ impl<'a> Loader<'a> {
         self.hash = self.hash.wrapping_add(task.hash());
         self.held += HELD_LIVE + task.loose_bytes() as u64;
         let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
-        self.counts.add(queue, state, LineCount::of(task));
+        self.counts.count(task);
         if let Some(ripening) = task.ripening() {
             self.delayed.insert(ripening, task.uuid);
         } else {
-            let line = self.lines.entry(ready::prefix(queue, state)).or_default();
+            let prefix = match task.group() {
+                None => ready::prefix(queue, state),
+                Some(group) => ready::prefix(queue, &line_name(state, group)),
+            };
+            let line = self.lines.entry(prefix).or_default();
             line.insert(task.place(), task.uuid);
         }
         if let Some(key) = task.unique_key() {

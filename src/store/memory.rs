@@ -7,11 +7,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::answer::{Answer, Expiry, Footprint};
+use super::controls::Controls;
 use super::counts::Counts;
 use super::documents::Documents;
 use super::figures::Figures;
 use super::ledger::Ledger;
-use super::record::{Bucket, Deadline, Header, Name, Place, Position, Ripening, Task};
+use super::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Position, Ripening, Task};
 use super::view::Result;
 use super::{Change, Changes, StoreError, TaskPage, View};
 
@@ -28,7 +29,7 @@ pub struct MemoryStore {
     /// By queue and unique key.
     unique: BTreeMap<(Name, Name), Uuid>,
     archive: BTreeMap<Uuid, Arc<Task>>,
-    buckets: BTreeMap<u64, Bucket>,
+    buckets: BTreeMap<BucketKey, Bucket>,
     answers: BTreeMap<Name, Arc<Answer>>,
     expiries: BTreeMap<Expiry, Footprint>,
     ledger: Ledger,
@@ -60,6 +61,23 @@ impl MemoryStore {
         self.ready_map(queue, state)
             .into_iter()
             .flat_map(BTreeMap::values)
+    }
+
+    /// Whether workers may hold more of a task's group.
+    fn has_room(&self, task: &Task) -> bool {
+        self.room(task) > 0
+    }
+
+    fn room(&self, task: &Task) -> u64 {
+        let limit = self.controls().group_limit(&task.queue);
+        let Some(group) = task.group() else {
+            return u64::MAX;
+        };
+        let held = self.live.values().filter(|other| {
+            let is_other = other.queue != task.queue || other.group() != Some(group);
+            !is_other && other.is_in_flight()
+        });
+        limit.saturating_sub(held.count() as u64)
     }
 
     fn ready_map(&self, queue: &str, state: &str) -> Option<&Ready> {
@@ -113,14 +131,14 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn expire(&mut self, index: u64, bucket: &Bucket) -> Result<()> {
-        if self.buckets.remove(&index).as_ref() != Some(bucket) {
-            let detail = format!("bucket {index} is not the one to be forgotten");
+    fn expire(&mut self, key: &BucketKey, bucket: &Bucket) -> Result<()> {
+        if self.buckets.remove(key).as_ref() != Some(bucket) {
+            let detail = format!("bucket {key:?} is not the one to be forgotten");
             return Err(StoreError::damaged("buckets", detail));
         }
         for uuid in &bucket.uuids {
             if self.archive.remove(uuid).is_none() {
-                let detail = format!("task {uuid} of bucket {index} is not there");
+                let detail = format!("task {uuid} of bucket {key:?} is not there");
                 return Err(StoreError::damaged("archive", detail));
             }
         }
@@ -244,17 +262,30 @@ impl View for MemoryStore {
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
-        let first = self
-            .ready_map(queue, state)
-            .and_then(BTreeMap::first_key_value);
-        Ok(first.map(|(_, task)| task.clone()))
+        let mut tasks = self.ready_tasks(queue, state);
+        Ok(tasks.find(|task| self.has_room(task)).cloned())
     }
 
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
         let from = (Bound::Excluded(after), Bound::Unbounded);
         let line = self.ready_map(queue, state);
-        let next = line.and_then(|line| line.range(from).next());
+        let mut tasks = line.into_iter().flat_map(|line| line.range(from));
+        let next = tasks.find(|(_, task)| self.has_room(task));
         Ok(next.map(|(_, task)| task.clone()))
+    }
+
+    fn open(&self, queue: &str, state: &str) -> u64 {
+        let mut left: BTreeMap<&Name, u64> = BTreeMap::new();
+        let open = self.ready_tasks(queue, state).filter(|task| {
+            let Some(group) = task.group() else {
+                return true;
+            };
+            let left = left.entry(group).or_insert_with(|| self.room(task));
+            let is_open = *left > 0;
+            *left = left.saturating_sub(1);
+            is_open
+        });
+        open.count() as u64
     }
 
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {
@@ -273,10 +304,10 @@ impl View for MemoryStore {
         Ok(self.unique.get(&(queue.into(), key.into())).copied())
     }
 
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let next = self.buckets.range((from, Bound::Unbounded)).next();
-        Ok(next.map(|(index, bucket)| (*index, bucket.clone())))
+        Ok(next.map(|(key, bucket)| (key.clone(), bucket.clone())))
     }
 
     fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>> {
@@ -295,6 +326,10 @@ impl View for MemoryStore {
 
     fn figures(&self) -> &Figures {
         self.ledger.figures()
+    }
+
+    fn controls(&self) -> &Controls {
+        self.ledger.controls()
     }
 
     fn counts(&self) -> &Counts {
@@ -322,7 +357,7 @@ impl Changes for MemoryStore {
             Change::Complete { before, after } | Change::Cancel { before, after } => {
                 self.archive(before, after)?;
             }
-            Change::Expire { index, bucket } => self.expire(*index, bucket)?,
+            Change::Expire { key, bucket } => self.expire(key, bucket)?,
             Change::Remember { key, answer } => self.remember(key, answer)?,
             Change::Forget { expiry, footprint } => self.forget(expiry, footprint)?,
             // The ledger keeps them.
@@ -332,16 +367,13 @@ impl Changes for MemoryStore {
     }
 
     fn end_entry(&mut self, position: Position) -> Result<()> {
-        let Some((index, bucket)) = self.ledger.end_entry(position)? else {
-            return Ok(());
-        };
-        match self.buckets.insert(index, bucket) {
-            None => Ok(()),
-            Some(_) => Err(StoreError::damaged(
-                "buckets",
-                format!("bucket {index} exists already"),
-            )),
+        for (key, bucket) in self.ledger.end_entry(position)? {
+            if self.buckets.insert(key.clone(), bucket).is_some() {
+                let detail = format!("bucket {key:?} exists already");
+                return Err(StoreError::damaged("buckets", detail));
+            }
         }
+        Ok(())
     }
 }
 

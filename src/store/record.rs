@@ -335,6 +335,15 @@ pub struct Ripening {
     pub seq: u64,
 }
 
+/// What a bucket of the archive is found by. Those of no queue come first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BucketKey {
+    /// The queue whose own retention counts for its tasks; empty means that it is the server's.
+    pub queue: Name,
+    /// The log index of the entry that archived them.
+    pub index: u64,
+}
+
 /// The tasks that one log entry archived: the archive is forgotten by buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {

@@ -1,24 +1,26 @@
 //! The state: recent changes in memory over the checkpoint.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::answer::{Answer, Expiry, Footprint};
+use super::controls::Controls;
 use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
 use super::documents::Documents;
 use super::figures::Figures;
 use super::frozen::Frozen;
+use super::groups::line_name;
+use super::heads::Heads;
 use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
 use super::layered::{Base, Layered};
 use super::lines::Lines;
 use super::packed::Packed;
-use super::ready::Line;
-use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use super::ready::News;
+use super::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Ripening, Task};
 use super::remembered::ANSWER_BYTES;
 use super::view::Result;
 use super::{Ledger, StoreError, TaskPage, View, counts::Counts};
@@ -40,12 +42,14 @@ pub struct State {
     pub(super) ledger: Ledger,
     pub(super) live: Layered<Uuid, Arc<Task>>,
     pub(super) lines: Lines,
+    /// Who stands first of each group.
+    pub(super) heads: Heads,
     pub(super) deadlines: Layered<Deadline, Uuid>,
     pub(super) delayed: Delayed,
     /// By queue and unique key.
     pub(super) unique: Layered<(Name, Name), Uuid>,
     pub(super) archive: Layered<Uuid, Arc<Task>>,
-    pub(super) buckets: Layered<u64, Bucket>,
+    pub(super) buckets: Layered<BucketKey, Bucket>,
     pub(super) answers: Layered<Name, Arc<Answer>>,
     pub(super) expiries: Layered<Expiry, Footprint>,
     disk: Option<Arc<Disk>>,
@@ -67,15 +71,17 @@ pub struct State {
 impl State {
     pub(super) fn new(disk: Arc<Disk>, epoch: u64) -> Result<Self> {
         let StoredHeader { header, held_bytes } = disk.header()?;
-        Ok(Self {
-            ledger: Ledger::new(
-                header.clone(),
-                disk.counts()?,
-                disk.documents()?,
-                disk.figures(header.clock_ns)?,
-            ),
+        let ledger = Ledger::new(
+            header.clone(),
+            disk.counts()?,
+            disk.documents()?,
+            disk.figures(header.clock_ns)?,
+        )?;
+        let mut state = Self {
+            ledger,
             live: Layered::default(),
             lines: Lines::default(),
+            heads: Heads::default(),
             deadlines: Layered::default(),
             delayed: Delayed::default(),
             unique: Layered::default(),
@@ -92,7 +98,9 @@ impl State {
             frozen: false,
             epoch,
             dirty_since: None,
-        })
+        };
+        state.heads = state.find_heads()?;
+        Ok(state)
     }
 
     /// About how much memory the changes since the last freeze take.
@@ -122,8 +130,8 @@ impl State {
         self.lines.ready().watch(is_watched);
     }
 
-    /// The queues and states that tasks came into since the last time.
-    pub fn take_ready(&mut self) -> BTreeSet<Line> {
+    /// The queues and states that tasks came into, and the queues that let more claims through, since the last time.
+    pub fn take_ready(&mut self) -> News {
         self.lines.ready().take()
     }
 
@@ -213,6 +221,14 @@ fn page(
     })
 }
 
+/// Who stands before the other one.
+fn earlier(a: Option<(Place, Uuid)>, b: Option<(Place, Uuid)>) -> Option<(Place, Uuid)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.0 < b.0 { a } else { b }),
+        (a, b) => a.or(b),
+    }
+}
+
 fn bad_line(queue: &str, state: &str) -> StoreError {
     StoreError::damaged(
         "ready index",
@@ -252,23 +268,54 @@ impl View for State {
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
-        if self.claimable(queue, state) == 0 {
+        let claimable = self.claimable(queue, state);
+        if claimable == 0 {
             return Ok(None);
         }
-        let first = self.lines.first(queue, state, self.disk()?)?;
-        match first {
-            Some(uuid) => self.ready(queue, state, uuid).map(Some),
-            None => Err(bad_line(queue, state)),
+        let in_groups = self.counts().groups().claimable(queue, state);
+        let mut first = None;
+        if claimable > in_groups {
+            let plain = self.lines.first(queue, state, self.disk()?)?;
+            first = Some(plain.ok_or_else(|| bad_line(queue, state))?);
         }
+        if in_groups > 0 {
+            let limit = self.controls().group_limit(queue);
+            first = earlier(first, self.heads.first(queue, state, limit));
+        }
+        first
+            .map(|(_, uuid)| self.ready(queue, state, uuid))
+            .transpose()
     }
 
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
         if self.claimable(queue, state) == 0 {
             return Ok(None);
         }
-        let next = self.lines.next(queue, state, Some(&after), self.disk()?)?;
+        let mut next = self.lines.next(queue, state, Some(&after), self.disk()?)?;
+        if self.counts().groups().claimable(queue, state) > 0 {
+            let limit = self.controls().group_limit(queue);
+            next = earlier(next, self.heads.first_after(queue, state, limit, after));
+            // Those whose first task stands before: it was claimed, and stayed in its state.
+            for group in self.heads.groups_upto(queue, state, limit, after) {
+                let line = line_name(&state.into(), group);
+                let behind = self.lines.next(queue, &line, Some(&after), self.disk()?)?;
+                next = earlier(next, behind);
+            }
+        }
         next.map(|(_, uuid)| self.ready(queue, state, uuid))
             .transpose()
+    }
+
+    fn open(&self, queue: &str, state: &str) -> u64 {
+        let claimable = self.claimable(queue, state);
+        match self.counts().groups().claimable(queue, state) {
+            0 => claimable,
+            in_groups => {
+                let limit = self.controls().group_limit(queue);
+                let open = self.heads.claimable(queue, state, limit);
+                claimable.saturating_sub(in_groups) + open
+            }
+        }
     }
 
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>> {
@@ -285,9 +332,8 @@ impl View for State {
         self.unique.get(&key, &Rows::<Unique>::of(self.disk()?))
     }
 
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>> {
-        self.buckets
-            .next(after.as_ref(), &Rows::<Buckets>::of(self.disk()?))
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>> {
+        self.buckets.next(after, &Rows::<Buckets>::of(self.disk()?))
     }
 
     fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>> {
@@ -306,6 +352,10 @@ impl View for State {
 
     fn figures(&self) -> &Figures {
         self.ledger.figures()
+    }
+
+    fn controls(&self) -> &Controls {
+        self.ledger.controls()
     }
 
     fn counts(&self) -> &Counts {

@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::answer::{Answer, Expiry, Footprint};
+use super::controls::Controls;
 use super::counts::Counts;
 use super::documents::{DocumentKey, Documents};
 use super::figures::Figures;
-use super::record::{Bucket, Deadline, Header, Name, Place, Ripening, Task};
+use super::record::{Bucket, BucketKey, Deadline, Header, Name, Place, Ripening, Task};
 
 /// Answers of a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -45,11 +46,30 @@ pub trait View {
     /// The same of archived tasks.
     fn archived_after(&self, after: Option<Uuid>, limit: usize) -> Result<TaskPage>;
 
-    /// The live task that can be claimed first in that queue and state.
+    /// The live task that comes next after a uuid in the order of uuids, or first.
+    fn next_live(&self, mut after: Option<Uuid>) -> Result<Option<Arc<Task>>> {
+        loop {
+            let page = self.live_after(after, 1)?;
+            if let Some(task) = page.tasks.into_iter().next() {
+                return Ok(Some(task));
+            }
+            after = page.resume;
+            if after.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The live task that can be claimed first in that queue and state. Tasks of groups of which workers hold
+    /// as many as the queue's settings allow are passed over, here and below.
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>>;
 
     /// The live task of that queue and state that comes next after a place.
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>>;
+
+    /// About how many tasks of that queue and state can be claimed, if no group may have more in flight than the
+    /// queue's settings allow: never fewer than can be, and 0 only where none can.
+    fn open(&self, queue: &str, state: &str) -> u64;
 
     /// The live task whose deadline comes next after `after`, or the first one.
     fn next_deadline(&self, after: Option<Deadline>) -> Result<Option<(Deadline, Uuid)>>;
@@ -60,8 +80,8 @@ pub trait View {
     /// The live task of that queue that holds that unique key.
     fn unique(&self, queue: &str, key: &str) -> Result<Option<Uuid>>;
 
-    /// The oldest bucket of the archive that comes after the log index `after`.
-    fn next_bucket(&self, after: Option<u64>) -> Result<Option<(u64, Bucket)>>;
+    /// The bucket of the archive that comes next after `after`, or first: by queue, then the oldest first.
+    fn next_bucket(&self, after: Option<&BucketKey>) -> Result<Option<(BucketKey, Bucket)>>;
 
     /// The answer that is remembered under that request key, expired or not.
     fn answer(&self, key: &str) -> Result<Option<Arc<Answer>>>;
@@ -78,7 +98,17 @@ pub trait View {
     /// Live tasks by queue and state.
     fn counts(&self) -> &Counts;
 
-    /// How many tasks of that queue and state can be claimed now: the live ones but for the delayed.
+    /// How queues are run.
+    fn controls(&self) -> &Controls;
+
+    /// How many live tasks of that queue no worker holds.
+    fn waiting(&self, queue: &str) -> u64 {
+        let queue = self.counts().queue(queue);
+        queue.map_or(0, |queue| queue.total.saturating_sub(queue.in_flight))
+    }
+
+    /// How many tasks stand in that queue and state: the live ones but for the delayed. What the queue's
+    /// settings let through is not looked at.
     fn claimable(&self, queue: &str, state: &str) -> u64 {
         self.counts().claimable(queue, state)
     }
@@ -129,8 +159,8 @@ pub enum Change {
     },
     /// A bucket of the archive is forgotten, with all its tasks.
     Expire {
-        /// The bucket's log index.
-        index: u64,
+        /// Which one.
+        key: BucketKey,
         /// The bucket as the view gave it.
         bucket: Bucket,
     },

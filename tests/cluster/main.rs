@@ -35,6 +35,7 @@ mod looking;
 mod membership;
 mod minority;
 mod peers;
+mod queue_controls;
 mod reads;
 mod retries;
 mod rolling;

@@ -104,7 +104,8 @@ const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask Complete
                      GetQueues GetQueueTaskCounts GetTaskStateCounts GetQueueAndStateCounts \
                      ExtendTask SubmitTasks GetNextTasks CompleteTasks FailTask \
                      GetTask GetTaskHistory ListTasks CancelTasks RequeueTasks UpdateTasks \
-                     GetQueueFigures GetWorkers GetHistory";
+                     GetQueueFigures GetWorkers GetHistory \
+                     SetQueue GetQueue ListQueueSettings";
 
 const SCHEDULE_CALLS: &str = "PutSchedule GetSchedule ListSchedules DeleteSchedule RunSchedule";
 

@@ -38,6 +38,7 @@ mod looking;
 mod not_before;
 mod operations;
 mod options;
+mod queue_controls;
 mod queues;
 mod recovery;
 mod retries;

@@ -362,6 +362,58 @@ impl CorndogsService for Fake {
     async fn get_history(&self, _: Request<GetHistoryRequest>) -> Answer<GetHistoryResponse> {
         Ok(Response::new(GetHistoryResponse::default()))
     }
+
+    async fn set_queue(&self, request: Request<SetQueueRequest>) -> Answer<SetQueueResponse> {
+        let request = request.into_inner();
+        let settings = QueueSettings {
+            queue: request.queue,
+            paused: request.paused.unwrap_or_default(),
+            max_in_flight: request.max_in_flight.unwrap_or_default(),
+            group_by: request.group_by.unwrap_or_default(),
+            max_in_flight_per_group: request.max_in_flight_per_group.unwrap_or_default(),
+            max_claims_per_s: request.max_claims_per_s.unwrap_or_default(),
+            max_waiting: request.max_waiting.unwrap_or_default(),
+            default_timeout: request.default_timeout.unwrap_or_default(),
+            default_claim_timeout: request.default_claim_timeout.unwrap_or_default(),
+            retention: request.retention.unwrap_or_default(),
+        };
+        let settings = Some(settings);
+        Ok(Response::new(SetQueueResponse { settings }))
+    }
+
+    async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueResponse> {
+        let settings = QueueSettings {
+            queue: request.into_inner().queue,
+            paused: true,
+            ..QueueSettings::default()
+        };
+        let figures = QueueFigures {
+            waiting: 3,
+            in_flight: 2,
+            paused_since: 1_700_000_000_000_000_000,
+            ..QueueFigures::default()
+        };
+        Ok(Response::new(GetQueueResponse {
+            settings: Some(settings),
+            figures: Some(figures),
+        }))
+    }
+
+    async fn list_queue_settings(
+        &self,
+        request: Request<ListQueueSettingsRequest>,
+    ) -> Answer<ListQueueSettingsResponse> {
+        let request = request.into_inner();
+        let settings = QueueSettings {
+            queue: format!("{}-next", request.after_queue),
+            max_in_flight: request.limit,
+            ..QueueSettings::default()
+        };
+        Ok(Response::new(ListQueueSettingsResponse {
+            queues: vec![settings],
+            more: request.limit == 1,
+        }))
+    }
 }
 
 #[async_trait]

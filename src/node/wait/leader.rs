@@ -1,6 +1,6 @@
 //! The leader's part: claims of all nodes stand in line here, and are told that it is their turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,13 @@ use tokio::sync::Notify;
 
 use super::Step;
 use super::lines::Lines;
-use crate::clock;
+use super::room::Room;
+use crate::clock::{self, Clock};
 use crate::raft::network::wait::Follower;
 use crate::raft::{Leadership, Raft};
-use crate::store::ready::Line;
-use crate::store::{Store, View};
+use crate::store::Store;
+use crate::store::ready::News;
+use crate::store::record::Name;
 
 /// A turn that is neither used nor given back by then goes to another node's claim: its node hangs.
 const TURN_LIMIT: Duration = Duration::from_secs(1);
@@ -31,9 +33,12 @@ pub struct LeaderLines {
 
 struct Inner {
     store: Store,
+    clock: Arc<Clock>,
     desk: Mutex<Desk>,
     /// Somebody has begun to stand in line.
     joined: Notify,
+    /// A queue will let more claims through sooner than was known.
+    sooner: Notify,
 }
 
 #[derive(Default)]
@@ -42,20 +47,24 @@ struct Desk {
     term: u64,
     lines: Lines,
     wakes: BTreeMap<u64, Wake>,
+    /// When queues let more claims through that let none through now, nanoseconds since 1970.
+    paced: BTreeMap<Name, i64>,
 }
 
 impl LeaderLines {
     /// Starts to watch that group and its state.
-    pub fn start(raft: &Raft, store: Store) -> Self {
+    pub fn start(raft: &Raft, store: Store, clock: Arc<Clock>) -> Self {
         let leader = Self {
             inner: Arc::new(Inner {
                 store,
+                clock,
                 desk: Mutex::default(),
                 joined: Notify::new(),
+                sooner: Notify::new(),
             }),
         };
         let told = leader.clone();
-        raft.ready().set(move |lines| told.ready(lines));
+        raft.ready().set(move |news| told.ready(news));
         tokio::spawn(watch(leader.clone(), raft.clone()));
         leader
     }
@@ -101,11 +110,14 @@ impl LeaderLines {
         Ok(())
     }
 
-    /// Tasks came into these lines.
-    fn ready(&self, lines: BTreeSet<Line>) {
+    /// Tasks came into lines, or queues let more claims through.
+    fn ready(&self, news: News) {
         let mut desk = self.inner.desk.lock();
-        for line in lines {
+        for line in news.lines {
             desk.lines.ready(line);
+        }
+        for queue in &news.queues {
+            desk.lines.loosened(queue);
         }
         self.look(&mut desk);
     }
@@ -119,8 +131,16 @@ impl LeaderLines {
             if !desk.lines.is_due() {
                 return;
             }
-            let tasks = |(queue, name): &Line| state.claimable(queue, name);
-            desk.lines.turns(clock::monotonic(), tasks)
+            let now_ns = self.inner.clock.now_ns();
+            let Desk { lines, paced, .. } = desk;
+            let before = paced.values().min().copied();
+            let room = |line: &_| Room::of(&*state, line, now_ns, paced);
+            let turns = lines.turns(clock::monotonic(), room);
+            let soonest = paced.values().min();
+            if soonest.is_some_and(|soonest| before.is_none_or(|before| *soonest < before)) {
+                self.inner.sooner.notify_one();
+            }
+            turns
         };
         for turn in turns {
             if let Some(wake) = desk.wakes.get(&turn.node) {
@@ -137,8 +157,27 @@ impl LeaderLines {
         }
         let before = clock::monotonic().saturating_sub(TURN_LIMIT);
         desk.lines.end_turns(before);
+        let now_ns = self.inner.clock.now_ns();
+        let Desk { lines, paced, .. } = &mut *desk;
+        paced.retain(|queue, next_ns| {
+            let is_over = *next_ns <= now_ns;
+            if is_over {
+                lines.loosened(queue);
+            }
+            !is_over
+        });
         self.look(&mut desk);
         !desk.wakes.is_empty()
+    }
+
+    /// How long to wait before it is looked at again.
+    fn pause(&self) -> Duration {
+        let desk = self.inner.desk.lock();
+        let Some(next_ns) = desk.paced.values().min() else {
+            return LOOK_INTERVAL;
+        };
+        let pause_ns = next_ns.saturating_sub(self.inner.clock.now_ns()).max(0);
+        Duration::from_nanos(pause_ns.unsigned_abs()).min(LOOK_INTERVAL)
     }
 }
 
@@ -147,6 +186,7 @@ impl Desk {
     fn clear(&mut self) {
         self.lines.clear();
         self.wakes.clear();
+        self.paced.clear();
     }
 }
 
@@ -155,7 +195,10 @@ async fn watch(leader: LeaderLines, raft: Raft) {
     loop {
         leader.inner.joined.notified().await;
         while leader.tend(raft.leadership()) {
-            raft.leadership_changed(LOOK_INTERVAL).await;
+            tokio::select! {
+                () = raft.leadership_changed(leader.pause()) => {}
+                () = leader.inner.sooner.notified() => {}
+            }
         }
     }
 }

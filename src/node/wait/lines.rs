@@ -1,8 +1,8 @@
 //! The leader's waiting lines: which claims wait for which tasks, and whose turn it is.
 //!
 //! A claim stands in the line of each queue and state that it waits for, in the order in which
-//! claims came. The rule: while more tasks of a line can be claimed than turns are out for it, its
-//! first claim gets a turn, and leaves all its lines. The rule looks at how things stand, not at
+//! claims came. The rule: while more tasks of a line can be claimed than turns are out for it, and its
+//! queue lets more claims through than turns are out for the queue, its first claim gets a turn, and leaves all its lines. The rule looks at how things stand, not at
 //! what happened, so that no wake-up is lost; a line is looked at whenever it may have begun to
 //! hold. Knows no clock and no IO.
 
@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::room::Room;
 use crate::store::ready::Line;
+use crate::store::record::Name;
 
 /// A claim's place among others in the order in which they came: since when it waits
 /// (nanoseconds since 1970), and its number.
@@ -133,6 +135,19 @@ impl Lines {
         }
     }
 
+    /// More claims of that queue may be let through.
+    pub fn loosened(&mut self, queue: &Name) {
+        let lines = self.of_queue(queue).map(|(line, _)| line.clone());
+        let lines: Vec<Line> = lines.collect();
+        self.due.extend(lines);
+    }
+
+    fn of_queue<'a>(&'a self, queue: &'a Name) -> impl Iterator<Item = (&'a Line, &'a Waiting)> {
+        let from = (queue.clone(), Name::default());
+        let lines = self.lines.range(from..);
+        lines.take_while(move |(line, _)| line.0 == *queue)
+    }
+
     /// Takes back turns that were given out before `before`. The nodes that had them are silent.
     pub fn end_turns(&mut self, before: Duration) {
         let overdue: Vec<Turn> = self
@@ -164,12 +179,20 @@ impl Lines {
         !self.due.is_empty()
     }
 
-    /// Whose turn it is now, in order. `claimable` tells how many tasks of a line can be claimed.
-    pub fn turns(&mut self, now: Duration, claimable: impl Fn(&Line) -> u64) -> Vec<Turn> {
+    /// Whose turn it is now, in order. `room` tells how many tasks of a line can be claimed, and how
+    /// many claims its queue lets through.
+    pub fn turns<R: Into<Room>>(
+        &mut self,
+        now: Duration,
+        mut room: impl FnMut(&Line) -> R,
+    ) -> Vec<Turn> {
         let mut turns = Vec::new();
         for line in std::mem::take(&mut self.due) {
-            let tasks = claimable(&line);
-            while let Some(turn) = self.next_turn(&line, tasks) {
+            if !self.lines.contains_key(&line) {
+                continue;
+            }
+            let room = room(&line).into();
+            while let Some(turn) = self.next_turn(&line, room) {
                 self.remove(turn.node, turn.ticket);
                 self.give(turn, line.clone(), now);
                 turns.push(turn);
@@ -178,10 +201,16 @@ impl Lines {
         turns
     }
 
-    fn next_turn(&self, line: &Line, tasks: u64) -> Option<Turn> {
+    fn next_turn(&self, line: &Line, room: Room) -> Option<Turn> {
         let waiting = self.lines.get(line)?;
-        if tasks <= waiting.turns {
+        if room.tasks <= waiting.turns {
             return None;
+        }
+        if let Some(claims) = room.claims {
+            let turns = self.of_queue(&line.0).map(|(_, waiting)| waiting.turns);
+            if claims <= turns.sum() {
+                return None;
+            }
         }
         let speaks = |node: &u64| self.nodes.get(node).is_some_and(|node| !node.is_silent);
         let firsts = waiting.places.iter().filter_map(|(node, places)| {
@@ -255,7 +284,8 @@ impl Lines {
             waiting.turns = waiting.turns.saturating_sub(1);
         }
         self.drop_if_unused(&line);
-        self.ready(line);
+        // Other lines of the queue may have been held up by this turn.
+        self.loosened(&line.0);
     }
 
     fn drop_if_unused(&mut self, line: &Line) {

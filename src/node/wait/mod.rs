@@ -14,6 +14,7 @@ use metrics::{Counter, counter};
 
 mod leader;
 mod lines;
+mod room;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -148,7 +149,7 @@ impl Waits {
         health: &Arc<HealthBoard>,
     ) -> Self {
         let tickets = Tickets::new(clock.clone(), health.clone());
-        let leader = LeaderLines::start(raft, store.clone());
+        let leader = LeaderLines::start(raft, store.clone(), clock.clone());
         let route = route::run(tickets.clone(), leader.clone(), raft.clone(), peers.clone());
         tokio::spawn(route);
         tokio::spawn(watch_health(tickets.clone(), health.clone()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::lines::{Lines, Turn};
+use super::room::Room;
 use crate::store::ready::Line;
 
 /// How long a turn may be out.
@@ -310,4 +311,34 @@ fn a_silent_node_holds_nobody_up() {
     // It speaks, and its claims have kept their places.
     lines.leave(1, hung, 1);
     assert_eq!(tickets(&lines.turns(at(3), |_| 1)), [2]);
+}
+
+/// One slot of a queue is one turn, however many lines of it claims stand in.
+#[test]
+fn a_queue_s_limit_counts_over_its_lines() {
+    let mut lines = Lines::default();
+    let session = lines.join(1);
+    let of_state = |state: &str| -> Line { ("q".into(), state.into()) };
+    for (ticket, state) in [(1, "a"), (2, "b"), (3, "a")] {
+        let stands = vec![of_state(state)].into();
+        lines.enter(1, session, ticket, ticket as i64, stands);
+    }
+    lines.enter(1, session, 4, 4, vec![("r".into(), "a".into())].into());
+    let room = |claims| {
+        move |line: &Line| Room {
+            tasks: 9,
+            claims: (&*line.0 == "q").then_some(claims),
+        }
+    };
+    let at = Duration::from_millis;
+    assert_eq!(tickets(&lines.turns(at(0), room(1))), [1, 4]);
+    assert_eq!(lines.turns(at(1), room(1)), []);
+    // Its turn is over: another line of the queue is looked at, too.
+    lines.leave(1, session, 1);
+    assert_eq!(lines.turns(at(2), room(0)), []);
+    assert_eq!(lines.turns(at(3), room(1)), [], "nothing has changed");
+    lines.loosened(&"q".into());
+    assert_eq!(tickets(&lines.turns(at(4), room(1))), [3]);
+    lines.leave(1, session, 3);
+    assert_eq!(tickets(&lines.turns(at(5), room(1))), [2]);
 }

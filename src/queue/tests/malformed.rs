@@ -7,7 +7,7 @@ use super::{assert_in_step, command, request_key, submit};
 use crate::proto::durable::{self, Command, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, apply, step};
 use crate::store::answer::{Answer, Expiry, Footprint};
-use crate::store::record::Position;
+use crate::store::record::{BucketKey, Position};
 use crate::store::testing::answer;
 use crate::store::{Change, Changes, MemoryStore, StoreError, View};
 
@@ -251,7 +251,10 @@ fn a_change_that_does_not_follow_on_the_rows_is_damage() {
             after: row,
         },
         Expire {
-            index: 7,
+            key: BucketKey {
+                index: 7,
+                ..BucketKey::default()
+            },
             bucket: Default::default(),
         },
         remember,

@@ -8,6 +8,7 @@
 )]
 
 mod figures;
+mod limits_model;
 mod looking;
 mod malformed;
 mod model;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use prost::Message;
 
+use super::limits_model::Limits;
 use crate::proto::durable::{
     Bulk, Claim, ClaimTasks, Command, Complete, CompleteTasks, Expire, Extend, Fail, Filter,
     Forget, PutSchedule, Schedule, Submit, SubmitTasks, Target, Tick, TimeOut, Update, bulk::Act,
@@ -47,6 +48,7 @@ pub struct Row {
     /// Initial wait, cap, factor and jitter.
     pub backoff: Option<[i64; 4]>,
     pub error: String,
+    pub group: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,8 @@ pub struct Entry {
     request: Option<Submit>,
     /// When it was archived: log index and clock.
     pub archived: Option<(u64, i64)>,
+    /// Whether its queue had a retention of its own then.
+    pub kept_by_queue: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +104,9 @@ pub enum Answer {
     Taken(Uuid),
     KeyTaken(Uuid, String, Uuid),
     Ripened(u64, bool),
+    Set,
+    Regrouped(u64, bool),
+    Full(String),
     Malformed,
     Schedule(Option<Schedule>),
     TooMany,
@@ -127,6 +134,7 @@ pub struct Model {
     pub happened: Vec<Happened>,
     pub failed: u64,
     pub schedules: BTreeMap<String, Schedule>,
+    pub limits: BTreeMap<String, Limits>,
 }
 
 impl Model {
@@ -154,6 +162,8 @@ impl Model {
             Answer::Task(None) => key.skips_empty,
             Answer::Tasks(tasks) => tasks.is_empty() && key.skips_empty,
             Answer::Malformed
+            | Answer::Full(_)
+            | Answer::Regrouped(..)
             | Answer::Expired(..)
             | Answer::Ripened(..)
             | Answer::Forgotten(..) => true,
@@ -209,6 +219,8 @@ impl Model {
                 true => self.scheduled(&run.name, &run.uuid, run.run_ns, &run.run_time),
                 false => Answer::Task(None),
             },
+            Kind::SetQueue(set) => self.set_queue(set),
+            Kind::Regroup(regroup) => self.regroup(regroup),
         }
     }
 
@@ -463,7 +475,12 @@ impl Model {
             if let Some(holder) = holder.filter(|holder| holder.uuid != uuid) {
                 return Answer::KeyTaken(uuid, submit.unique_key.clone(), holder.uuid);
             }
-            return match existing.request.as_ref() == Some(submit) {
+            let same = |request: &Submit| {
+                let mut request = request.clone();
+                request.is_default_timeout = submit.is_default_timeout;
+                request == *submit
+            };
+            return match existing.request.as_ref().is_some_and(same) {
                 true => Answer::Task(Some(existing.row.clone())),
                 false => Answer::Taken(uuid),
             };
@@ -471,6 +488,10 @@ impl Model {
         if let Some(holder) = holder {
             return Answer::Task(Some(holder.clone()));
         }
+        if self.is_full(&submit.queue) {
+            return Answer::Full(submit.queue.clone());
+        }
+        let (timeout, claim_timeout) = self.timeouts(submit);
         let row = Row {
             uuid,
             arrival: self.submitted,
@@ -479,12 +500,12 @@ impl Model {
             target: submit.auto_target_state.clone(),
             submitted: self.clock,
             updated: self.clock,
-            timeout: submit.timeout_s.max(0),
+            timeout,
             priority: submit.priority,
             payload: submit.payload.to_vec(),
             attempt: 0,
             worker: String::new(),
-            claim_timeout: submit.claim_timeout_s.max(0),
+            claim_timeout,
             not_before: submit.not_before_ns.max(0),
             max_attempts: submit.max_attempts.max(0),
             unique_key: submit.unique_key.clone(),
@@ -496,6 +517,7 @@ impl Model {
                 [initial, cap, backoff.factor_percent, backoff.jitter_percent]
             }),
             error: String::new(),
+            group: self.group_of(submit),
         };
         self.submitted += 1;
         self.happened(Event::Submitted, &row, &row);
@@ -511,6 +533,7 @@ impl Model {
             )],
             request: submit.client_uuid.then(|| submit.clone()),
             archived: None,
+            kept_by_queue: false,
         });
         Answer::Task(Some(row))
     }
@@ -540,10 +563,12 @@ impl Model {
         }
         let lines = queues
             .iter()
+            .filter(|queue| self.lets_through(queue))
             .map(|queue| self.order(queue, &claim.current_state));
         let all = lines.flatten().filter(|at| {
-            let uuid = self.tasks[*at].row.uuid;
-            but.iter().all(|row| row.uuid != uuid)
+            let row = &self.tasks[*at].row;
+            let uuid = row.uuid;
+            self.lets_group_through(row) && but.iter().all(|row| row.uuid != uuid)
         });
         all.min_by_key(|at| {
             let row = &self.tasks[*at].row;
@@ -558,6 +583,7 @@ impl Model {
         let before = self.tasks[at].row.clone();
         self.tasks[at].row = self.claimed(at, claim);
         self.note(at, "claimed", &before, &claim.worker);
+        self.note_claim(&self.tasks[at].row.queue.clone());
         Answer::Task(Some(self.tasks[at].row.clone()))
     }
 
@@ -578,6 +604,7 @@ impl Model {
             }
             let before = std::mem::replace(&mut self.tasks[at].row, row.clone());
             self.note(at, "claimed", &before, &claim.worker);
+            self.note_claim(&row.queue);
             rows.push(row);
         }
         Answer::Tasks(rows)
@@ -681,8 +708,10 @@ impl Model {
             _ => self.canceled += 1,
         }
         let before = self.tasks[at].row.clone();
+        let kept_by_queue = self.has_retention(&self.tasks[at].row.queue);
         let entry = &mut self.tasks[at];
         entry.row.held_since = 0;
+        entry.kept_by_queue = kept_by_queue;
         entry.archived = Some((self.index, self.clock));
         entry.row.state = state.into();
         entry.row.target = state.into();
@@ -891,7 +920,12 @@ impl Model {
         };
         let mut tasks = 0;
         loop {
-            let closed = self.tasks.iter().filter_map(|entry| entry.archived);
+            let is_meant = |entry: &&Entry| match expire.queue.as_str() {
+                "" => !entry.kept_by_queue,
+                queue => entry.kept_by_queue && entry.row.queue == queue,
+            };
+            let meant = self.tasks.iter().filter(is_meant);
+            let closed = meant.filter_map(|entry| entry.archived);
             let old = closed.filter(|(index, at)| *index < self.index && *at < expire.before_ns);
             let Some((oldest, _)) = old.min() else {
                 return Answer::Expired(tasks, false);
@@ -899,7 +933,10 @@ impl Model {
             if tasks >= limit {
                 return Answer::Expired(tasks, true);
             }
-            let left = |entry: &Entry| entry.archived.is_none_or(|(index, _)| index != oldest);
+            let left = |entry: &Entry| {
+                let is_oldest = entry.archived.is_some_and(|(index, _)| index == oldest);
+                !(is_oldest && is_meant(&entry))
+            };
             let before = self.tasks.len();
             self.tasks.retain(left);
             tasks += (before - self.tasks.len()) as u64;
@@ -1002,6 +1039,9 @@ impl From<&record::Task> for Row {
             held_since: task.claimed_ns,
             backoff: extras.backoff.map(|backoff| backoff.numbers()),
             error: extras.last_error.to_string(),
+            group: task
+                .group()
+                .map_or_else(String::new, |group| group.to_string()),
         }
     }
 }
@@ -1054,7 +1094,11 @@ impl From<&Outcome> for Answer {
             Outcome::Forgotten { answers, more } => Answer::Forgotten(*answers, *more),
             Outcome::Refused(Refusal::TooManySchedules { .. }) => Answer::TooMany,
             Outcome::Refused(Refusal::KeyReused) => Answer::Reused,
-            Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
+            Outcome::Regrouped { tasks, more } => Answer::Regrouped(*tasks, *more),
+            Outcome::Queue(_) => Answer::Set,
+            Outcome::Refused(Refusal::QueueFull { queue, .. }) => Answer::Full(queue.to_string()),
+            Outcome::Refused(Refusal::TooManyQueues { .. })
+            | Outcome::Refused(Refusal::Malformed { .. }) => Answer::Malformed,
         }
     }
 }

@@ -11,8 +11,8 @@ use super::{assert_in_step, bytes_of, request_key, uuid_of};
 use crate::proto::durable::{
     Backoff, Bulk, BulkCursor, Cancel, CancelAll, Change, Claim, ClaimTasks, Command, Complete,
     CompleteTasks, Condition, Deadline, DeleteSchedule, Expire, Extend, Fail, Filter, Forget,
-    Group, Number, PutSchedule, RequestKey, Requeue, Ripen, RunSchedule, Schedule, Submit,
-    SubmitTasks, Target, Tick, TimeOut, Update, bulk, command::Kind,
+    Group, Number, PutSchedule, Regroup, RequestKey, Requeue, Ripen, RunSchedule, Schedule,
+    SetQueue, Submit, SubmitTasks, Target, Tick, TimeOut, Update, bulk, command::Kind,
 };
 use crate::queue::list::{self, Scope};
 use crate::queue::{apply, query, schedule, transition};
@@ -46,6 +46,7 @@ enum Act {
     Expire {
         age_s: i64,
         limit: u32,
+        queue: String,
     },
     Ripen,
     /// Whether it goes on where the last one stopped.
@@ -64,6 +65,8 @@ enum Act {
     Forget {
         limit: u32,
     },
+    Set(SetQueue),
+    Regroup(Regroup),
 }
 
 /// An act that may be remembered.
@@ -118,8 +121,9 @@ fn draft() -> impl Strategy<Value = Draft> {
         prop::option::weighted(0.3, -2..8i64),
         prop_oneof![3 => Just(0i64), 1 => 1..3i64, 1 => Just(-1i64)],
         prop::sample::select(vec!["", "", "k", "l"]),
-        prop::sample::select(vec!["", "", "word"]),
+        prop::sample::select(vec!["", "", "word", "other"]),
         prop::option::weighted(0.4, backoff()),
+        any::<bool>(),
     );
     let fields = (client, names, numbers, payload(), later);
     fields.prop_map(|(client, names, numbers, payload, later)| {
@@ -135,6 +139,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             claim_timeout_s: numbers.2,
             payload,
             max_attempts: later.1,
+            is_default_timeout: later.5,
             unique_key: later.2.into(),
             metadata: metadata.collect(),
             backoff: later.4,
@@ -260,8 +265,10 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Ripen),
         2 => schedule_act(),
         2 => clean_up.prop_map(|(at_s, queue, resume, limit, already)| Act::TimeOut { at_s, queue, resume, limit, already }),
-        1 => (-1..6i64, 0..3u32).prop_map(|(age_s, limit)| Act::Expire { age_s, limit }),
+        1 => (-1..6i64, 0..3u32, prop::sample::select(vec!["", "q", "r"])).prop_map(|(age_s, limit, queue)| Act::Expire { age_s, limit, queue: queue.into() }),
         1 => (0..3u32).prop_map(|limit| Act::Forget { limit }),
+        2 => settings().prop_map(Act::Set),
+        2 => (name(&QUEUES), 1..9u32).prop_map(|(queue, limit)| Act::Regroup(Regroup { queue, limit })),
         3 => (bulk(), any::<bool>()).prop_map(|(bulk, resume)| Act::Bulk(bulk, resume)),
     ]
 }
@@ -365,6 +372,42 @@ fn schedule_act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// Mostly one setting at once; limits that are often reached, and often taken away.
+fn settings() -> impl Strategy<Value = SetQueue> {
+    let number = || prop::option::weighted(0.3, prop_oneof![1 => Just(0u64), 2 => 1..5u64]);
+    let seconds = || prop::option::weighted(0.2, 0..4i64);
+    let paused = prop::option::weighted(0.3, prop::bool::weighted(0.3));
+    let groups = (
+        prop::option::weighted(0.3, prop::sample::select(vec!["", "key", "key", "nothing"])),
+        prop::option::weighted(0.3, prop_oneof![1 => Just(0u64), 3 => 1..3u64]),
+        prop::option::weighted(0.3, 0..2i64),
+    );
+    let fields = (
+        name(&QUEUES),
+        groups,
+        paused,
+        number(),
+        number(),
+        number(),
+        seconds(),
+        seconds(),
+    );
+    fields.prop_map(
+        |(queue, groups, is_paused, in_flight, claims, waiting, timeout, claim)| SetQueue {
+            queue,
+            is_paused,
+            group_by: groups.0.map(Into::into),
+            max_in_flight_per_group: groups.1,
+            retention_s: groups.2,
+            max_in_flight: in_flight,
+            max_claims_per_s: claims,
+            max_waiting: waiting,
+            default_timeout_s: timeout,
+            default_claim_timeout_s: claim,
+        },
+    )
+}
+
 /// Few keys, so that they meet again, by the same request or another one.
 fn key() -> impl Strategy<Value = Option<RequestKey>> {
     let key = (0..4u8, 0..4u8, 0..8i64, any::<bool>());
@@ -437,9 +480,17 @@ impl Resolver {
                 limit,
                 already,
             }),
-            Act::Expire { age_s, limit } => {
+            Act::Expire {
+                age_s,
+                limit,
+                queue,
+            } => {
                 let before_ns = model.clock - age_s * NS_PER_S;
-                Kind::Expire(Expire { before_ns, limit })
+                Kind::Expire(Expire {
+                    before_ns,
+                    limit,
+                    queue,
+                })
             }
             Act::PutSchedule(name, draft, cron, is_paused) => {
                 self.put_schedule(model, name, draft, cron, is_paused)
@@ -483,6 +534,8 @@ impl Resolver {
                 after: self.bulk.clone().filter(|_| resume),
                 ..bulk
             }),
+            Act::Set(set) => Kind::SetQueue(set),
+            Act::Regroup(regroup) => Kind::Regroup(regroup),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::proto::durable::{self, Group, Target, command::Kind};
 use crate::queue::{Outcome, Refusal, Row, apply, figures, query, schedule};
 use crate::store::durable::backoff_to_message;
 use crate::store::figures::{Kind as Whose, Resolution, Window};
-use crate::store::record::{Deadline, Position, Task};
+use crate::store::record::{Deadline, Header, Position, Task};
 use crate::store::{MemoryStore, View};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -79,6 +79,14 @@ scripts!(
     next_task,
     not_before,
     order,
+    queue_claims_per_s,
+    queue_defaults,
+    queue_groups,
+    queue_max_in_flight,
+    queue_max_waiting,
+    queue_pause,
+    queue_retention,
+    queue_settings,
     queues,
     schedule,
     schedule_ticks,
@@ -219,6 +227,11 @@ impl Script {
                 let state = args.take_key("state").unwrap_or("submitted");
                 write!(output, "{}", self.store.claimable(queue, state))?;
             }
+            "settings" => {
+                for (queue, control) in self.store.controls().all() {
+                    writeln!(output, "{queue}: {}", print_settings(&control.settings)?)?;
+                }
+            }
             "holder" => {
                 let queue = args.take_key("queue").unwrap_or("default");
                 let holder = self.store.unique(queue, args.next_pos().ok_or("no key")?)?;
@@ -246,22 +259,7 @@ impl Script {
                 writeln!(output, "total: {}", self.store.counts().total())?;
             }
             "header" => {
-                let header = self.store.header();
-                let totals = header.totals;
-                write!(output, "clock={} ", print_time(header.clock_ns))?;
-                write!(
-                    output,
-                    "submitted={} completed={} ",
-                    totals.submitted, totals.completed
-                )?;
-                write!(
-                    output,
-                    "canceled={} timed_out={}",
-                    totals.canceled, totals.timed_out
-                )?;
-                if totals.failed != 0 {
-                    write!(output, " failed={}", totals.failed)?;
-                }
+                output = print_header(self.store.header())?;
             }
             name => return self.ask_figures(name, args),
         }
@@ -369,6 +367,12 @@ impl Script {
             }),
             "expire" => Kind::Expire(durable::Expire {
                 before_ns: read_time(args.take_key("before").ok_or("no time")?)?,
+                queue: args.take_key("queue").unwrap_or_default().into(),
+                limit: read_number(args, "limit")?.try_into()?,
+            }),
+            "set" => Kind::SetQueue(read_settings(args)?),
+            "regroup" => Kind::Regroup(durable::Regroup {
+                queue: args.take_key("queue").unwrap_or("default").into(),
                 limit: read_number(args, "limit")?.try_into()?,
             }),
             "ripen" => Kind::Ripen(durable::Ripen {
@@ -480,6 +484,33 @@ fn read_claim(args: &mut ArgumentConsumer) -> Result<durable::Claim> {
     })
 }
 
+/// What is given changes: `set queue=q paused=true max_in_flight=3`.
+fn read_settings(args: &mut ArgumentConsumer) -> Result<durable::SetQueue> {
+    let queue = args.take_key("queue").unwrap_or("default").into();
+    let mut number = |key| {
+        let number = args.take_key(key).map(str::parse::<i64>);
+        number.transpose()
+    };
+    let seconds = [
+        number("timeout")?,
+        number("claim_timeout")?,
+        number("retention")?,
+    ];
+    let mut limit = |key| Ok::<_, Box<dyn Error>>(number(key)?.map(i64::unsigned_abs));
+    Ok(durable::SetQueue {
+        max_in_flight: limit("max_in_flight")?,
+        max_in_flight_per_group: limit("per_group")?,
+        max_claims_per_s: limit("claims_per_s")?,
+        max_waiting: limit("max_waiting")?,
+        default_timeout_s: seconds[0],
+        default_claim_timeout_s: seconds[1],
+        retention_s: seconds[2],
+        is_paused: args.take_key("paused").map(|paused| paused == "true"),
+        group_by: args.take_key("group_by").map(Into::into),
+        queue,
+    })
+}
+
 fn read_key(name: &str, args: &mut ArgumentConsumer) -> Result<Option<durable::RequestKey>> {
     let Some(key) = args.take_key("key") else {
         return Ok(None);
@@ -501,6 +532,7 @@ fn read_key(name: &str, args: &mut ArgumentConsumer) -> Result<Option<durable::R
 fn read_submit(name: &str, args: &mut ArgumentConsumer) -> Result<durable::Submit> {
     let mut submit = submit(name);
     submit.client_uuid = args.take_key("uuid") == Some("client");
+    submit.is_default_timeout = args.take_key("timeout_of") == Some("server");
     submit.timeout_s = read_number(args, "timeout")?;
     submit.claim_timeout_s = read_number(args, "claim_timeout")?;
     submit.priority = read_number(args, "priority")?;
@@ -574,6 +606,26 @@ pub fn print_time(ns: i64) -> String {
     }
 }
 
+fn print_header(header: &Header) -> Result<String> {
+    let mut out = String::new();
+    let totals = header.totals;
+    write!(out, "clock={} ", print_time(header.clock_ns))?;
+    write!(
+        out,
+        "submitted={} completed={} ",
+        totals.submitted, totals.completed
+    )?;
+    write!(
+        out,
+        "canceled={} timed_out={}",
+        totals.canceled, totals.timed_out
+    )?;
+    if totals.failed != 0 {
+        write!(out, " failed={}", totals.failed)?;
+    }
+    Ok(out)
+}
+
 /// What is empty or 0 is left out.
 pub fn print_task(task: &Task) -> Result<String> {
     let mut out = name_of(task.uuid);
@@ -605,6 +657,9 @@ pub fn print_task(task: &Task) -> Result<String> {
     if let Some(extras) = &task.extras {
         if !extras.unique_key.is_empty() {
             write!(out, " unique={}", extras.unique_key)?;
+        }
+        if !extras.group.is_empty() {
+            write!(out, " group={}", extras.group)?;
         }
         for (key, value) in &extras.metadata {
             write!(out, " {key}={value}")?;
@@ -700,8 +755,49 @@ fn print_outcome(outcome: &Outcome) -> Result<String> {
             )
         }
         Outcome::Bulk { .. } => looking::print_bulk(outcome),
+        Outcome::Regrouped { tasks, more } => {
+            format!(
+                "{tasks} moved to their groups{}",
+                if *more { ", others are left" } else { "" }
+            )
+        }
+        Outcome::Queue(settings) => print_settings(settings)?,
         Outcome::Refused(refusal) => print_refusal(refusal),
     })
+}
+
+/// What is empty or 0 is left out.
+fn print_settings(settings: &durable::QueueSettings) -> Result<String> {
+    let mut out = String::from("set");
+    if settings.is_paused {
+        write!(
+            out,
+            " paused since={}",
+            print_time(settings.paused_since_ns)
+        )?;
+    }
+    if !settings.group_by.is_empty() {
+        write!(out, " group_by={}", settings.group_by)?;
+    }
+    let limits = [
+        ("max_in_flight", settings.max_in_flight),
+        ("per_group", settings.max_in_flight_per_group),
+        ("claims_per_s", settings.max_claims_per_s),
+        ("max_waiting", settings.max_waiting),
+        ("timeout", settings.default_timeout_s.unsigned_abs()),
+        (
+            "claim_timeout",
+            settings.default_claim_timeout_s.unsigned_abs(),
+        ),
+        ("retention", settings.retention_s.unsigned_abs()),
+    ];
+    for (name, number) in limits.iter().filter(|limit| limit.1 != 0) {
+        write!(out, " {name}={number}")?;
+    }
+    if settings.regrouping.is_some() {
+        out.push_str(" regrouping");
+    }
+    Ok(out)
 }
 
 fn print_refusal(refusal: &Refusal) -> String {
@@ -728,6 +824,7 @@ fn print_refusal(refusal: &Refusal) -> String {
             name_of(*holder)
         ),
         Refusal::TooManySchedules { limit } => format!("refused: {limit} schedules"),
+        Refusal::QueueFull { .. } | Refusal::TooManyQueues { .. } => format!("refused: {refusal}"),
         Refusal::KeyReused => "refused: the key is another request's".to_owned(),
         Refusal::Malformed { reason } => format!("refused: {reason}"),
     }

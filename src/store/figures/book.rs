@@ -19,7 +19,10 @@ pub(super) fn book(open: &mut Open, change: &Change, now_ns: i64) {
         Change::Replace { before, after } if is_claim(before, after) => {
             claim(open, before, after, now_ns);
         }
-        Change::Replace { before, after } if before.is_in_flight() => {
+        Change::Replace { before, after }
+            // A task that is moved to another group is not touched by its worker.
+            if before.is_in_flight() && before.group() == after.group() =>
+        {
             seen(open, before, &before.worker, now_ns, None);
             if !after.is_in_flight() {
                 worked(open, before, now_ns);

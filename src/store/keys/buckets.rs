@@ -1,4 +1,4 @@
-//! Buckets of the archive: log index → who was archived.
+//! Buckets of the archive: log index → who was archived. Of a queue with a retention of its own: queue, log index.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -6,10 +6,12 @@ use uuid::Uuid;
 use super::codec::{Raw, decode, encode, fixed};
 use super::{Keyspace, Tree};
 use crate::store::StoreError;
-use crate::store::record::Bucket;
+use crate::store::record::{Bucket, BucketKey, Name};
 use crate::store::view::Result;
 
 const WHAT: &str = "checkpoint, buckets";
+/// Sets those of queues behind all others: no log has so many entries.
+const OF_QUEUE: [u8; 8] = [0xff; 8];
 
 /// Buckets of the archive: log index → who was archived.
 #[derive(Debug)]
@@ -25,16 +27,36 @@ struct BucketRow<'a> {
 }
 
 impl Keyspace for Buckets {
-    type Key = u64;
+    type Key = BucketKey;
     type Value = Bucket;
     const TREE: Tree = Tree::Buckets;
 
-    fn key(key: &u64) -> Vec<u8> {
-        key.to_be_bytes().to_vec()
+    fn key(key: &BucketKey) -> Vec<u8> {
+        let index = key.index.to_be_bytes();
+        match key.queue.is_empty() {
+            true => index.to_vec(),
+            // Names have no control characters, so a 0 ends them.
+            false => [&OF_QUEUE, key.queue.as_bytes(), &[0], &index].concat(),
+        }
     }
 
-    fn parse_key(bytes: &[u8]) -> Result<u64> {
-        Ok(u64::from_be_bytes(fixed(WHAT, bytes)?))
+    fn parse_key(bytes: &[u8]) -> Result<BucketKey> {
+        let of_queue = bytes
+            .strip_prefix(&OF_QUEUE)
+            .filter(|rest| !rest.is_empty());
+        let Some(rest) = of_queue else {
+            return Ok(BucketKey {
+                queue: Name::default(),
+                index: u64::from_be_bytes(fixed(WHAT, bytes)?),
+            });
+        };
+        let damaged = || StoreError::damaged(WHAT, "a key without queue and index");
+        let (queue, index) = rest.split_last_chunk::<8>().ok_or_else(damaged)?;
+        let queue = queue.strip_suffix(&[0]).ok_or_else(damaged)?;
+        Ok(BucketKey {
+            queue: str::from_utf8(queue).map_err(|_| damaged())?.into(),
+            index: u64::from_be_bytes(*index),
+        })
     }
 
     fn value(value: &Bucket) -> Result<Vec<u8>> {
@@ -85,13 +107,36 @@ mod tests {
 
     #[test]
     fn round_trip() {
-        check_keys::<Buckets>(&[0, 1, 255, 256, u64::MAX]);
+        let keys = [
+            ("", 0),
+            ("", 1),
+            ("", 255),
+            ("", 256),
+            ("", u64::MAX),
+            ("a", 0),
+            ("a", 256),
+            ("a", u64::MAX),
+            ("a b", 1),
+            ("aa", 0),
+        ];
+        check_keys::<Buckets>(&keys.map(|(queue, index)| key(queue, index)));
+        for wrong in [&b""[..], &[0; 7], &[0xff; 9], &[0xff; 16]] {
+            assert!(Buckets::parse_key(wrong).is_err(), "{wrong:?}");
+        }
         check_value::<Buckets>(&bucket());
         check_value::<Buckets>(&Bucket::default());
     }
 
+    fn key(queue: &str, index: u64) -> BucketKey {
+        let queue = queue.into();
+        BucketKey { queue, index }
+    }
+
     #[test]
     fn golden() {
+        assert_eq!(Buckets::key(&key("", 258)), [0, 0, 0, 0, 0, 0, 1, 2]);
+        let of_queue = b"\xff\xff\xff\xff\xff\xff\xff\xffq\0\0\0\0\0\0\0\x01\x02";
+        assert_eq!(Buckets::key(&key("q", 258)), of_queue);
         let golden = concat!(
             "01fd0000546cfc392f2ffdfeffffffffffffff20000000000000000000000000",
             "00000001ffffffffffffffffffffffffffffffff",

@@ -5,18 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use prost::Message;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::proto::durable::QueueSettings;
 use crate::store::answer::Answer;
+use crate::store::controls::SETTINGS;
 use crate::store::documents::DocumentKey;
 use crate::store::history::{Transition, TransitionKind};
 use crate::store::options::Hook;
-use crate::store::record::{Extras, Name, Position, Task};
+use crate::store::record::{BucketKey, Extras, Name, Position, Task};
 use crate::store::{Change, Changes, MemoryStore, Options, Store, View};
 
 const QUEUES: [&str; 3] = ["a", "a b", "b"];
 const KEYS: [&str; 5] = ["", "a", "a b", "b", "c"];
+/// The groups that tasks belong to; empty means none.
+const GROUPS: [&str; 4] = ["", "g", "g g", "h"];
 const STATES: [&str; 3] = ["new", "new-working", "dead"];
 /// Unique keys.
 const UNIQUE_KEYS: [&str; 3] = ["k", "k k", "l"];
@@ -91,6 +96,9 @@ impl Log {
                 after.timeout_s = i64::from(b % 2) * 30;
                 after.current_state = state.into();
                 after.payload = Bytes::from(vec![c; usize::from(c)]);
+                if let Some(extras) = after.extras.as_mut().filter(|_| c.is_multiple_of(3)) {
+                    Arc::make_mut(extras).group = GROUPS[usize::from(a) % 4].into();
+                }
                 let after = Arc::new(after);
                 Some(Change::Replace { before, after })
             }
@@ -133,20 +141,37 @@ impl Log {
                 Some(Change::Forget { expiry, footprint })
             }
             _ => {
-                let (index, bucket) = self.model.next_bucket(None).unwrap()?;
-                Some(Change::Expire { index, bucket })
+                // One of a queue with a retention of its own, or any.
+                let queue = BucketKey {
+                    queue: queue.into(),
+                    index: 0,
+                };
+                let after = Some(&queue).filter(|_| c.is_multiple_of(2));
+                let (key, bucket) = self.model.next_bucket(after).unwrap()?;
+                Some(Change::Expire { key, bucket })
             }
         }
     }
 
     /// A document is put in, changed or taken away.
     fn document(&self, name: u8, value: u8) -> Change {
+        let kind = if name > 100 { SETTINGS } else { 100 + name % 2 };
         let key = DocumentKey {
-            kind: name % 2,
+            kind,
             name: QUEUES[usize::from(name) % 3].into(),
         };
         let before = self.model.documents().get(key.kind, &key.name).cloned();
-        let after = (!value.is_multiple_of(4)).then(|| Bytes::from(vec![value; 3]));
+        let settings = QueueSettings {
+            group_by: "key".into(),
+            max_in_flight_per_group: u64::from(value % 4),
+            retention_s: i64::from(value & 16),
+            ..QueueSettings::default()
+        };
+        let after = match kind {
+            SETTINGS => settings.encode_to_vec().into(),
+            _ => Bytes::from(vec![value; 3]),
+        };
+        let after = (!value.is_multiple_of(4)).then_some(after);
         Change::Document { key, before, after }
     }
 
@@ -171,11 +196,7 @@ impl Log {
             let extras = Extras {
                 unique_key: key.into(),
                 metadata,
-                group: if kind & 4 > 0 {
-                    "group".into()
-                } else {
-                    Name::default()
-                },
+                group: GROUPS[usize::from(kind) % 4].into(),
                 ..Extras::default()
             };
             task.extras = extras.shared();
@@ -222,6 +243,7 @@ impl Log {
         assert_eq!(found.counts(), wanted.counts());
         assert_eq!(found.documents(), wanted.documents());
         assert_eq!(found.figures(), wanted.figures());
+        assert_eq!(found.controls(), wanted.controls());
         for uuid in &self.uuids {
             assert_eq!(found.live(*uuid).unwrap(), wanted.live(*uuid).unwrap());
             assert_eq!(
@@ -234,6 +256,9 @@ impl Log {
                 let first = |view: &dyn View| view.first_ready(queue, state).unwrap();
                 let mut next = first(wanted);
                 assert_eq!(first(found), next, "{queue}, {state}");
+                let open = |view: &dyn View| view.open(queue, state);
+                assert!(open(found) >= open(wanted), "{queue}, {state}");
+                assert_eq!(open(found) > 0, next.is_some(), "{queue}, {state}");
                 while let Some(task) = next {
                     let after = |view: &dyn View| view.next_ready(queue, state, task.place());
                     next = after(wanted).unwrap();
@@ -269,9 +294,9 @@ impl Log {
         }
         let mut after = None;
         loop {
-            let next = wanted.next_bucket(after).unwrap();
-            assert_eq!(found.next_bucket(after).unwrap(), next);
-            after = next.map(|(index, _)| index);
+            let next = wanted.next_bucket(after.as_ref()).unwrap();
+            assert_eq!(found.next_bucket(after.as_ref()).unwrap(), next);
+            after = next.map(|(key, _)| key);
             if after.is_none() {
                 break;
             }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod crash;
+mod groups;
 mod harness;
 mod layered;
 mod readers;
