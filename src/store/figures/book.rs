@@ -15,7 +15,11 @@ const NS_PER_US: i64 = 1000;
 /// Books a change that is made when the replicated clock stands at `now_ns`.
 pub(super) fn book(open: &mut Open, change: &Change, now_ns: i64) {
     match change {
-        Change::Submit(task) => line(open, task, Event::Submitted),
+        Change::Submit(task) => {
+            if let Some(cell) = open.cell(line_of(task)) {
+                cell.add(Event::Submitted);
+            }
+        }
         Change::Replace { before, after } if is_claim(before, after) => {
             claim(open, before, after, now_ns);
         }
@@ -25,23 +29,19 @@ pub(super) fn book(open: &mut Open, change: &Change, now_ns: i64) {
         {
             seen(open, before, &before.worker, now_ns, None);
             if !after.is_in_flight() {
-                worked(open, before, now_ns);
+                end(open, before, now_ns, None);
             }
         }
         Change::TimeOut { before, after } => time_out(open, before, after),
         Change::Fail { before, after } => fail(open, before, after, now_ns),
         Change::Complete { before, .. } => {
-            line(open, before, Event::Completed);
+            end(open, before, now_ns, Some(Event::Completed));
             if before.is_in_flight() {
-                worked(open, before, now_ns);
                 seen(open, before, &before.worker, now_ns, Some(Event::Completed));
             }
         }
         Change::Cancel { before, .. } => {
-            line(open, before, Event::Canceled);
-            if before.is_in_flight() {
-                worked(open, before, now_ns);
-            }
+            end(open, before, now_ns, Some(Event::Canceled));
         }
         Change::Replace { .. }
         | Change::Expire { .. }
@@ -85,26 +85,27 @@ fn time_out(open: &mut Open, before: &Task, after: &Task) {
 }
 
 fn fail(open: &mut Open, before: &Task, after: &Task, now_ns: i64) {
-    line(open, before, Event::Failed);
-    if after.current_state != before.auto_target_state {
-        line(open, before, Event::Dead);
+    end(open, before, now_ns, Some(Event::Failed));
+    // A failure goes back to the state before, but for the last one.
+    if after.current_state != before.auto_target_state
+        && let Some(cell) = open.cell(line_of(before))
+    {
+        cell.add(Event::Dead);
     }
     if before.is_in_flight() {
-        worked(open, before, now_ns);
         seen(open, before, &before.worker, now_ns, Some(Event::Failed));
     }
 }
 
-fn line(open: &mut Open, task: &Task, event: Event) {
+/// A task left its state because somebody said so; if a worker held it, its lease ended.
+fn end(open: &mut Open, task: &Task, now_ns: i64, event: Option<Event>) {
     if let Some(cell) = open.cell(line_of(task)) {
-        cell.add(event);
-    }
-}
-
-/// The lease of `task` ended, and its worker said so.
-fn worked(open: &mut Open, task: &Task, now_ns: i64) {
-    if let Some(cell) = open.cell(line_of(task)) {
-        cell.worked.record(us_between(task.claimed_ns, now_ns));
+        if let Some(event) = event {
+            cell.add(event);
+        }
+        if task.is_in_flight() {
+            cell.worked.record(us_between(task.claimed_ns, now_ns));
+        }
     }
 }
 
