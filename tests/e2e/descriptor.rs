@@ -51,6 +51,18 @@ CompleteTasksRequest: tasks 1 repeated CompleteTaskRequest
 CompleteTasksResponse: results 1 repeated CompleteTaskResponse
 ";
 
+/// Those of `queues.proto`.
+const QUEUE_MESSAGES: &str = "
+QueueSettings: queue 1, paused 2 Bool, max_in_flight 3 int64, group_by 4, max_in_flight_per_group 5 int64, max_claims_per_s 6 int64, max_waiting 7 int64, default_timeout 8 int64, default_claim_timeout 9 int64, retention 10 int64
+SetQueueRequest: queue 1, paused 2 Bool, max_in_flight 3 int64, group_by 4, max_in_flight_per_group 5 int64, max_claims_per_s 6 int64, max_waiting 7 int64, default_timeout 8 int64, default_claim_timeout 9 int64, retention 10 int64
+SetQueueResponse: settings 1 QueueSettings
+GetQueueRequest: queue 1
+GetQueueResponse: settings 1 QueueSettings, figures 2 QueueFigures
+QueueFigures: waiting 1 int64, in_flight 2 int64, delayed 3 int64, claims_used 4 int64, paused_since 5 int64, regrouping 6 Bool
+ListQueueSettingsRequest: after_queue 1, limit 2 int64
+ListQueueSettingsResponse: queues 1 repeated QueueSettings, more 2 Bool
+";
+
 const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask CompleteTask CancelTask CleanUpTimedOut \
                      GetQueues GetQueueTaskCounts GetTaskStateCounts GetQueueAndStateCounts \
                      ExtendTask SubmitTasks GetNextTasks CompleteTasks \
@@ -58,9 +70,9 @@ const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask Complete
 
 type Fields = BTreeMap<i32, String>;
 
-fn expected() -> BTreeMap<String, Fields> {
+fn expected(table: &str) -> BTreeMap<String, Fields> {
     let mut messages: BTreeMap<String, Fields> = BTreeMap::new();
-    for line in MESSAGES.lines().filter(|line| !line.is_empty()) {
+    for line in table.lines().filter(|line| !line.is_empty()) {
         let (message, fields) = line.split_once(':').unwrap();
         let known = messages.entry(message.to_owned()).or_default();
         for field in fields
@@ -134,11 +146,10 @@ fn fields(message: &DescriptorProto) -> Fields {
         .collect()
 }
 
-fn public_file() -> FileDescriptorProto {
+fn public_file(name: &str) -> FileDescriptorProto {
+    let name = format!("corndogs/v1alpha1/{name}");
     let files = FileDescriptorSet::decode(PUBLIC_DESCRIPTORS).unwrap().file;
-    let mut public = files
-        .into_iter()
-        .filter(|file| file.name() == "corndogs/v1alpha1/corndogs.proto");
+    let mut public = files.into_iter().filter(|file| file.name() == name);
     let file = public.next().unwrap();
     assert!(public.next().is_none());
     file
@@ -146,16 +157,21 @@ fn public_file() -> FileDescriptorProto {
 
 #[test]
 fn every_field_has_its_number_and_type() {
-    let file = public_file();
+    let expected = expected(MESSAGES);
+    assert_eq!(expected.len(), 24 + 8);
+    assert_fields("corndogs.proto", &expected);
+    assert_fields("queues.proto", &self::expected(QUEUE_MESSAGES));
+}
+
+fn assert_fields(name: &str, expected: &BTreeMap<String, Fields>) {
+    let file = public_file(name);
     assert_eq!(file.syntax(), "proto3");
     let found: BTreeMap<_, _> = file
         .message_type
         .iter()
         .map(|m| (m.name().to_owned(), fields(m)))
         .collect();
-    let expected = expected();
-    assert_eq!(expected.len(), 24 + 8);
-    for (message, fields) in &expected {
+    for (message, fields) in expected {
         let found = found
             .get(message)
             .unwrap_or_else(|| panic!("{message} is gone"));
@@ -173,7 +189,7 @@ fn every_field_has_its_number_and_type() {
 
 #[test]
 fn every_call_has_its_messages() {
-    let file = public_file();
+    let file = public_file("corndogs.proto");
     let service = file.service.first().unwrap();
     assert_eq!((file.service.len(), service.name()), (1, "CorndogsService"));
     let expected: BTreeSet<_> = CALLS
