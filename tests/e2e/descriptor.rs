@@ -54,7 +54,7 @@ CompleteTasksResponse: results 1 repeated CompleteTaskResponse
 /// Those of `queues.proto`.
 const QUEUE_MESSAGES: &str = "
 QueueSettings: queue 1, paused 2 Bool, max_in_flight 3 int64, group_by 4, max_in_flight_per_group 5 int64, max_claims_per_s 6 int64, max_waiting 7 int64, default_timeout 8 int64, default_claim_timeout 9 int64, retention 10 int64
-SetQueueRequest: queue 1, paused 2 Bool, max_in_flight 3 int64, group_by 4, max_in_flight_per_group 5 int64, max_claims_per_s 6 int64, max_waiting 7 int64, default_timeout 8 int64, default_claim_timeout 9 int64, retention 10 int64
+SetQueueRequest: queue 1, paused 2 optional Bool, max_in_flight 3 optional int64, group_by 4 optional string, max_in_flight_per_group 5 optional int64, max_claims_per_s 6 optional int64, max_waiting 7 optional int64, default_timeout 8 optional int64, default_claim_timeout 9 optional int64, retention 10 optional int64
 SetQueueResponse: settings 1 QueueSettings
 GetQueueRequest: queue 1
 GetQueueResponse: settings 1 QueueSettings, figures 2 QueueFigures
@@ -104,6 +104,9 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
         Type::Message => field.type_name().rsplit('.').next().unwrap().to_owned(),
         other => format!("{other:?}"),
     };
+    if field.proto3_optional() {
+        return format!("optional {plain}");
+    }
     if field.label() != Label::Repeated {
         return plain;
     }
@@ -130,10 +133,12 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
 }
 
 fn fields(message: &DescriptorProto) -> Fields {
-    assert!(
-        message.oneof_decl.is_empty(),
-        "{}: no field of the contract is optional",
-        message.name()
+    let optional = message.field.iter().filter(|field| field.proto3_optional());
+    let name = message.name();
+    assert_eq!(
+        message.oneof_decl.len(),
+        optional.count(),
+        "{name}: a oneof"
     );
     let fields = message.field.iter();
     fields
