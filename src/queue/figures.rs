@@ -93,7 +93,7 @@ fn oldest(
     state: &str,
     looks: &mut usize,
 ) -> Result<Option<(i64, bool)>, StoreError> {
-    let Some(first) = view.first_ready(queue, state)? else {
+    let Some(first) = view.next_standing(queue, state, None)? else {
         return Ok(None);
     };
     let mut oldest_ns = first.submit_time_ns;
@@ -108,7 +108,7 @@ fn oldest(
             seq: u64::MAX,
             ..place
         };
-        let Some(task) = view.next_ready(queue, state, last)? else {
+        let Some(task) = view.next_standing(queue, state, Some(last))? else {
             return Ok(Some((oldest_ns, true)));
         };
         oldest_ns = oldest_ns.min(task.submit_time_ns);

@@ -106,6 +106,15 @@ impl<V: View> View for Planned<'_, V> {
         self.view.first_ready(queue, state)
     }
 
+    fn next_standing(
+        &self,
+        queue: &str,
+        state: &str,
+        after: Option<Place>,
+    ) -> Result<Option<Arc<Task>>> {
+        self.view.next_standing(queue, state, after)
+    }
+
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
         self.view.next_ready(queue, state, after)
     }

@@ -274,6 +274,21 @@ impl View for MemoryStore {
         Ok(next.map(|(_, task)| task.clone()))
     }
 
+    fn next_standing(
+        &self,
+        queue: &str,
+        state: &str,
+        after: Option<Place>,
+    ) -> Result<Option<Arc<Task>>> {
+        let from = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
+        let line = self.ready_map(queue, state);
+        let next = line.and_then(|line| line.range(from).next());
+        Ok(next.map(|(_, task)| task.clone()))
+    }
+
     fn open(&self, queue: &str, state: &str) -> u64 {
         let mut left: BTreeMap<&Name, u64> = BTreeMap::new();
         let open = self.ready_tasks(queue, state).filter(|task| {

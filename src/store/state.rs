@@ -208,6 +208,52 @@ impl State {
     }
 }
 
+/// Who stands in a line, but for tasks of groups that have `limit` tasks in flight.
+impl State {
+    fn first_within(&self, queue: &str, state: &str, limit: u64) -> Result<Option<Arc<Task>>> {
+        let claimable = self.claimable(queue, state);
+        if claimable == 0 {
+            return Ok(None);
+        }
+        let in_groups = self.counts().groups().claimable(queue, state);
+        let mut first = None;
+        if claimable > in_groups {
+            let plain = self.lines.first(queue, state, self.disk()?)?;
+            first = Some(plain.ok_or_else(|| bad_line(queue, state))?);
+        }
+        if in_groups > 0 {
+            first = earlier(first, self.heads.first(queue, state, limit));
+        }
+        first
+            .map(|(_, uuid)| self.ready(queue, state, uuid))
+            .transpose()
+    }
+
+    fn next_within(
+        &self,
+        queue: &str,
+        state: &str,
+        after: Place,
+        limit: u64,
+    ) -> Result<Option<Arc<Task>>> {
+        if self.claimable(queue, state) == 0 {
+            return Ok(None);
+        }
+        let mut next = self.lines.next(queue, state, Some(&after), self.disk()?)?;
+        if self.counts().groups().claimable(queue, state) > 0 {
+            next = earlier(next, self.heads.first_after(queue, state, limit, after));
+            // Those whose first task stands before: it was claimed, and stayed in its state.
+            for group in self.heads.groups_upto(queue, state, limit, after) {
+                let line = line_name(&state.into(), group);
+                let behind = self.lines.next(queue, &line, Some(&after), self.disk()?)?;
+                next = earlier(next, behind);
+            }
+        }
+        next.map(|(_, uuid)| self.ready(queue, state, uuid))
+            .transpose()
+    }
+}
+
 fn page(
     tasks: &Layered<Uuid, Arc<Task>>,
     after: Option<Uuid>,
@@ -268,42 +314,23 @@ impl View for State {
     }
 
     fn first_ready(&self, queue: &str, state: &str) -> Result<Option<Arc<Task>>> {
-        let claimable = self.claimable(queue, state);
-        if claimable == 0 {
-            return Ok(None);
-        }
-        let in_groups = self.counts().groups().claimable(queue, state);
-        let mut first = None;
-        if claimable > in_groups {
-            let plain = self.lines.first(queue, state, self.disk()?)?;
-            first = Some(plain.ok_or_else(|| bad_line(queue, state))?);
-        }
-        if in_groups > 0 {
-            let limit = self.controls().group_limit(queue);
-            first = earlier(first, self.heads.first(queue, state, limit));
-        }
-        first
-            .map(|(_, uuid)| self.ready(queue, state, uuid))
-            .transpose()
+        self.first_within(queue, state, self.controls().group_limit(queue))
     }
 
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>> {
-        if self.claimable(queue, state) == 0 {
-            return Ok(None);
+        self.next_within(queue, state, after, self.controls().group_limit(queue))
+    }
+
+    fn next_standing(
+        &self,
+        queue: &str,
+        state: &str,
+        after: Option<Place>,
+    ) -> Result<Option<Arc<Task>>> {
+        match after {
+            None => self.first_within(queue, state, u64::MAX),
+            Some(after) => self.next_within(queue, state, after, u64::MAX),
         }
-        let mut next = self.lines.next(queue, state, Some(&after), self.disk()?)?;
-        if self.counts().groups().claimable(queue, state) > 0 {
-            let limit = self.controls().group_limit(queue);
-            next = earlier(next, self.heads.first_after(queue, state, limit, after));
-            // Those whose first task stands before: it was claimed, and stayed in its state.
-            for group in self.heads.groups_upto(queue, state, limit, after) {
-                let line = line_name(&state.into(), group);
-                let behind = self.lines.next(queue, &line, Some(&after), self.disk()?)?;
-                next = earlier(next, behind);
-            }
-        }
-        next.map(|(_, uuid)| self.ready(queue, state, uuid))
-            .transpose()
     }
 
     fn open(&self, queue: &str, state: &str) -> u64 {

@@ -67,6 +67,15 @@ pub trait View {
     /// The live task of that queue and state that comes next after a place.
     fn next_ready(&self, queue: &str, state: &str, after: Place) -> Result<Option<Arc<Task>>>;
 
+    /// The live task of that queue and state that stands first, or next after a place, whether or not its group
+    /// is at its limit.
+    fn next_standing(
+        &self,
+        queue: &str,
+        state: &str,
+        after: Option<Place>,
+    ) -> Result<Option<Arc<Task>>>;
+
     /// About how many tasks of that queue and state can be claimed, if no group may have more in flight than the
     /// queue's settings allow: never fewer than can be, and 0 only where none can.
     fn open(&self, queue: &str, state: &str) -> u64;

@@ -100,7 +100,7 @@ async fn limits_hold_while_leaders_are_killed() {
         })
         .collect();
     for _ in 0..2 {
-        tokio::time::sleep(Duration::from_millis(300 + random.below(300) as u64)).await;
+        tokio::time::sleep(Duration::from_millis(300 + random.below(300))).await;
         let leader = cluster.leader().await;
         cluster.node_mut(leader).kill();
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -100,6 +100,18 @@ RunScheduleRequest: name 1
 RunScheduleResponse: task 1 Task
 ";
 
+/// Those of `queues.proto`.
+const QUEUE_MESSAGES: &str = "
+QueueSettings: queue 1, paused 2 bool, max_in_flight 3 int64, group_by 4, max_in_flight_per_group 5 int64, max_claims_per_s 6 int64, max_waiting 7 int64, default_timeout 8 int64, default_claim_timeout 9 int64, retention 10 int64
+SetQueueRequest: queue 1, paused 2 optional bool, max_in_flight 3 optional int64, group_by 4 optional string, max_in_flight_per_group 5 optional int64, max_claims_per_s 6 optional int64, max_waiting 7 optional int64, default_timeout 8 optional int64, default_claim_timeout 9 optional int64, retention 10 optional int64
+SetQueueResponse: settings 1 QueueSettings
+GetQueueRequest: queue 1
+GetQueueResponse: settings 1 QueueSettings, figures 2 QueueFigures
+QueueFigures: waiting 1 int64, in_flight 2 int64, delayed 3 int64, claims_used 4 int64, paused_since 5 int64, regrouping 6 bool
+ListQueueSettingsRequest: after_queue 1, limit 2 int64
+ListQueueSettingsResponse: queues 1 repeated QueueSettings, more 2 bool
+";
+
 const CALLS: &str = "SubmitTask GetTaskStateByID GetNextTask UpdateTask CompleteTask CancelTask CleanUpTimedOut \
                      GetQueues GetQueueTaskCounts GetTaskStateCounts GetQueueAndStateCounts \
                      ExtendTask SubmitTasks GetNextTasks CompleteTasks FailTask \
@@ -111,9 +123,9 @@ const SCHEDULE_CALLS: &str = "PutSchedule GetSchedule ListSchedules DeleteSchedu
 
 type Fields = BTreeMap<i32, String>;
 
-fn expected() -> BTreeMap<String, Fields> {
+fn expected(table: &str) -> BTreeMap<String, Fields> {
     let mut messages: BTreeMap<String, Fields> = BTreeMap::new();
-    for line in MESSAGES.lines().filter(|line| !line.is_empty()) {
+    for line in table.lines().filter(|line| !line.is_empty()) {
         let (message, fields) = line.split_once(':').unwrap();
         let known = messages.entry(message.to_owned()).or_default();
         for field in fields
@@ -146,6 +158,9 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
         Type::Message | Type::Enum => field.type_name().rsplit('.').next().unwrap().to_owned(),
         other => format!("{other:?}"),
     };
+    if field.proto3_optional() {
+        return format!("optional {plain}");
+    }
     if field.label() != Label::Repeated {
         return plain;
     }
@@ -172,10 +187,12 @@ fn type_name(field: &FieldDescriptorProto, message: &DescriptorProto) -> String 
 }
 
 fn fields(message: &DescriptorProto) -> Fields {
-    assert!(
-        message.oneof_decl.is_empty(),
-        "{}: no field of the contract is optional",
-        message.name()
+    let optional = message.field.iter().filter(|field| field.proto3_optional());
+    let name = message.name();
+    assert_eq!(
+        message.oneof_decl.len(),
+        optional.count(),
+        "{name}: a oneof"
     );
     let fields = message.field.iter();
     fields
@@ -211,8 +228,9 @@ fn every_field_has_its_number_and_type() {
         .iter()
         .map(|m| (m.name().to_owned(), fields(m)))
         .collect();
-    let expected = expected();
+    let mut expected = expected(MESSAGES);
     assert_eq!(expected.len(), 24 + 22 + 16 + 11);
+    expected.extend(self::expected(QUEUE_MESSAGES));
     for (message, fields) in &expected {
         let found = found
             .get(message)

@@ -259,6 +259,16 @@ impl Log {
                 let open = |view: &dyn View| view.open(queue, state);
                 assert!(open(found) >= open(wanted), "{queue}, {state}");
                 assert_eq!(open(found) > 0, next.is_some(), "{queue}, {state}");
+                let standing = |view: &dyn View, after: Option<&Arc<Task>>| {
+                    let after = after.map(|task| task.place());
+                    view.next_standing(queue, state, after).unwrap()
+                };
+                let mut stands = standing(wanted, None);
+                assert_eq!(standing(found, None), stands, "{queue}, {state}");
+                while let Some(task) = stands {
+                    stands = standing(wanted, Some(&task));
+                    assert_eq!(standing(found, Some(&task)), stands, "{queue}, {state}");
+                }
                 while let Some(task) = next {
                     let after = |view: &dyn View| view.next_ready(queue, state, task.place());
                     next = after(wanted).unwrap();
