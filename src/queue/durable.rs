@@ -230,10 +230,40 @@ mod tests {
         Row::Archived(Arc::new(task))
     }
 
+    /// What acts on many tasks, schedules and queues come to.
+    fn remembered_acts() -> Vec<Outcome> {
+        let uuid = Uuid::from_u128(5);
+        vec![
+            Outcome::Bulk {
+                matched: 3,
+                changed: 2,
+                after: None,
+                is_done: true,
+            },
+            Outcome::Bulk {
+                matched: 3,
+                changed: 2,
+                after: Some(Cursor {
+                    uuid,
+                    before_seq: 7,
+                }),
+                is_done: true,
+            },
+            Outcome::Schedule(None),
+            Outcome::Schedule(Some(Bytes::from_static(b"schedule"))),
+            Outcome::Refused(Refusal::TooManySchedules { limit: 7 }),
+            Outcome::Queue(durable::QueueSettings {
+                max_in_flight: 3,
+                ..Default::default()
+            }),
+        ]
+    }
+
     fn remembered() -> Vec<Outcome> {
         let live = || Row::Live(Arc::new(task(7)));
         let uuid = Uuid::from_u128(5);
-        vec![
+        let mut outcomes = remembered_acts();
+        outcomes.extend([
             Outcome::Task(None),
             Outcome::Task(Some(live())),
             Outcome::Task(Some(archived())),
@@ -258,21 +288,6 @@ mod tests {
                 resume: None,
             },
             Outcome::Tasks(Vec::new()),
-            Outcome::Bulk {
-                matched: 3,
-                changed: 2,
-                after: None,
-                is_done: true,
-            },
-            Outcome::Bulk {
-                matched: 3,
-                changed: 2,
-                after: Some(Cursor {
-                    uuid,
-                    before_seq: 7,
-                }),
-                is_done: true,
-            },
             Outcome::Tasks(vec![live(), archived()]),
             Outcome::Completions(vec![
                 Completion {
@@ -284,13 +299,6 @@ mod tests {
                     next_task: None,
                 },
             ]),
-            Outcome::Schedule(None),
-            Outcome::Schedule(Some(Bytes::from_static(b"schedule"))),
-            Outcome::Refused(Refusal::TooManySchedules { limit: 7 }),
-            Outcome::Queue(durable::QueueSettings {
-                max_in_flight: 3,
-                ..Default::default()
-            }),
             Outcome::Refused(Refusal::UuidTaken { uuid }),
             Outcome::Refused(Refusal::KeyTaken {
                 uuid,
@@ -302,7 +310,8 @@ mod tests {
                 attempt: 3,
                 worker: "w".into(),
             }),
-        ]
+        ]);
+        outcomes
     }
 
     #[test]

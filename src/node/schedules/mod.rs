@@ -29,6 +29,9 @@ struct NextTick {
     next_ns: i64,
 }
 
+/// A schedule with its name.
+type Named = (String, Schedule);
+
 impl Node {
     /// Computes what may take a while, as the ticks of a calendar, without holding up the node.
     ///
@@ -65,10 +68,7 @@ impl Node {
     }
 
     /// The schedules that are due, those that wait longest first, and when the first of the others is.
-    fn due_schedules(
-        &self,
-        now_ns: i64,
-    ) -> Result<(Vec<(String, Schedule)>, Option<i64>), NodeError> {
+    fn due_schedules(&self, now_ns: i64) -> Result<(Vec<Named>, Option<i64>), NodeError> {
         self.local(|view| {
             let mut due = Vec::new();
             let mut next_ns = None;

@@ -491,8 +491,29 @@ impl Model {
         if self.is_full(&submit.queue) {
             return Answer::Full(submit.queue.clone());
         }
+        let row = self.new_row(uuid, submit);
+        self.submitted += 1;
+        self.happened(Event::Submitted, &row, &row);
+        self.tasks.push(Entry {
+            row: row.clone(),
+            history: vec![(
+                self.clock,
+                "submitted",
+                String::new(),
+                row.state.clone(),
+                String::new(),
+                0,
+            )],
+            request: submit.client_uuid.then(|| submit.clone()),
+            archived: None,
+            kept_by_queue: false,
+        });
+        Answer::Task(Some(row))
+    }
+
+    fn new_row(&self, uuid: Uuid, submit: &Submit) -> Row {
         let (timeout, claim_timeout) = self.timeouts(submit);
-        let row = Row {
+        Row {
             uuid,
             arrival: self.submitted,
             queue: submit.queue.clone(),
@@ -518,24 +539,7 @@ impl Model {
             }),
             error: String::new(),
             group: self.group_of(submit),
-        };
-        self.submitted += 1;
-        self.happened(Event::Submitted, &row, &row);
-        self.tasks.push(Entry {
-            row: row.clone(),
-            history: vec![(
-                self.clock,
-                "submitted",
-                String::new(),
-                row.state.clone(),
-                String::new(),
-                0,
-            )],
-            request: submit.client_uuid.then(|| submit.clone()),
-            archived: None,
-            kept_by_queue: false,
-        });
-        Answer::Task(Some(row))
+        }
     }
 
     fn submit_tasks(&mut self, batch: &SubmitTasks) -> Answer {

@@ -492,6 +492,20 @@ impl Resolver {
                     queue,
                 })
             }
+            Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
+            Act::Forget { limit } => Kind::Forget(Forget { limit }),
+            Act::Bulk(bulk, resume) => Kind::Bulk(Bulk {
+                after: self.bulk.clone().filter(|_| resume),
+                ..bulk
+            }),
+            Act::Set(set) => Kind::SetQueue(set),
+            Act::Regroup(regroup) => Kind::Regroup(regroup),
+            act => self.resolve_schedule(model, act),
+        }
+    }
+
+    fn resolve_schedule(&mut self, model: &Model, act: Act) -> Kind {
+        match act {
             Act::PutSchedule(name, draft, cron, is_paused) => {
                 self.put_schedule(model, name, draft, cron, is_paused)
             }
@@ -528,14 +542,7 @@ impl Resolver {
                     run_time: "now".into(),
                 })
             }
-            Act::Ripen => Kind::Ripen(Ripen { limit: 1 }),
-            Act::Forget { limit } => Kind::Forget(Forget { limit }),
-            Act::Bulk(bulk, resume) => Kind::Bulk(Bulk {
-                after: self.bulk.clone().filter(|_| resume),
-                ..bulk
-            }),
-            Act::Set(set) => Kind::SetQueue(set),
-            Act::Regroup(regroup) => Kind::Regroup(regroup),
+            act => panic!("{act:?} is about no schedule"),
         }
     }
 

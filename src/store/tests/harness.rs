@@ -115,12 +115,7 @@ impl Log {
             }
             9 | 10 => {
                 let before = self.some_live(number)?;
-                let mut after = Task::clone(&before);
-                after.payload = Bytes::new();
-                after.current_state = "ended".into();
-                after.is_delayed = false;
-                after.claimed_ns = 0;
-                let after = Arc::new(after);
+                let after = ended(&before);
                 Some(match op % 2 {
                     0 => Change::Complete { before, after },
                     _ => Change::Cancel { before, after },
@@ -251,31 +246,7 @@ impl Log {
                 wanted.archived(*uuid).unwrap()
             );
         }
-        for queue in QUEUES {
-            for state in STATES {
-                let first = |view: &dyn View| view.first_ready(queue, state).unwrap();
-                let mut next = first(wanted);
-                assert_eq!(first(found), next, "{queue}, {state}");
-                let open = |view: &dyn View| view.open(queue, state);
-                assert!(open(found) >= open(wanted), "{queue}, {state}");
-                assert_eq!(open(found) > 0, next.is_some(), "{queue}, {state}");
-                let standing = |view: &dyn View, after: Option<&Arc<Task>>| {
-                    let after = after.map(|task| task.place());
-                    view.next_standing(queue, state, after).unwrap()
-                };
-                let mut stands = standing(wanted, None);
-                assert_eq!(standing(found, None), stands, "{queue}, {state}");
-                while let Some(task) = stands {
-                    stands = standing(wanted, Some(&task));
-                    assert_eq!(standing(found, Some(&task)), stands, "{queue}, {state}");
-                }
-                while let Some(task) = next {
-                    let after = |view: &dyn View| view.next_ready(queue, state, task.place());
-                    next = after(wanted).unwrap();
-                    assert_eq!(after(found).unwrap(), next, "{queue}, {state}");
-                }
-            }
-        }
+        compare_lines(found, wanted);
         self.compare_answers(found, wanted);
         compare_scans(found, wanted);
         let mut after = None;
@@ -379,6 +350,46 @@ fn compare_scans(found: &impl View, wanted: &impl View) {
             assert_eq!(all(found), all(wanted), "{limit}, {archived}");
         }
     }
+}
+
+/// Compares who stands where, and who of them can be claimed.
+fn compare_lines(found: &impl View, wanted: &impl View) {
+    for queue in QUEUES {
+        for state in STATES {
+            let first = |view: &dyn View| view.first_ready(queue, state).unwrap();
+            let mut next = first(wanted);
+            assert_eq!(first(found), next, "{queue}, {state}");
+            let open = |view: &dyn View| view.open(queue, state);
+            assert!(open(found) >= open(wanted), "{queue}, {state}");
+            assert_eq!(open(found) > 0, next.is_some(), "{queue}, {state}");
+            let standing = |view: &dyn View, after: Option<&Arc<Task>>| {
+                let after = after.map(|task| task.place());
+                view.next_standing(queue, state, after).unwrap()
+            };
+            let mut stands = standing(wanted, None);
+            assert_eq!(standing(found, None), stands, "{queue}, {state}");
+            while let Some(task) = stands {
+                stands = standing(wanted, Some(&task));
+                assert_eq!(standing(found, Some(&task)), stands, "{queue}, {state}");
+            }
+            while let Some(task) = next {
+                let after = |view: &dyn View| view.next_ready(queue, state, task.place());
+                next = after(wanted).unwrap();
+                assert_eq!(after(found).unwrap(), next, "{queue}, {state}");
+            }
+        }
+    }
+}
+
+/// The row that it leaves in the archive.
+fn ended(before: &Task) -> Arc<Task> {
+    Arc::new(Task {
+        payload: Bytes::new(),
+        current_state: "ended".into(),
+        is_delayed: false,
+        claimed_ns: 0,
+        ..before.clone()
+    })
 }
 
 /// Current and target state change places, as in a claim.
