@@ -322,6 +322,7 @@ pub fn template(submit: durable::Submit) -> api::SubmitTaskRequest {
         current_state: submit.current_state,
         auto_target_state: submit.auto_target_state,
         timeout: match submit.timeout_s {
+            _ if submit.is_default_timeout => 0,
             0 => -1,
             timeout_s => timeout_s,
         },

@@ -63,7 +63,7 @@ GetTaskHistoryRequest: uuid 1
 GetTaskHistoryResponse: transitions 1 repeated Transition, dropped 2 int64
 Transition: time 1 int64, kind 2, from_state 3, to_state 4, worker 5, attempt 6 int64
 TaskFilter: queue 1, current_state 2, worker 3, metadata 4 map string string, submitted_from 5 int64, submitted_before 6 int64
-TaskFilter: updated_from 7 int64, updated_before 8 int64, is_in_flight 9 BoolValue, is_delayed 10 BoolValue, is_archived 11 BoolValue, or_archived 12 bool
+TaskFilter: updated_from 7 int64, updated_before 8 int64, is_in_flight 9 optional bool, is_delayed 10 optional bool, is_archived 11 optional bool, or_archived 12 bool
 ListTasksRequest: filter 1 TaskFilter, page_size 2 int32, page_token 3, with_payload 4 bool
 ListTasksResponse: tasks 1 repeated ListedTask, next_page_token 2
 ListedTask: task 1 Task, is_archived 2 bool, is_delayed 3 bool, is_in_flight 4 bool
@@ -72,7 +72,7 @@ CancelTasksRequest: target 1 BulkTarget
 CancelTasksResponse: matched 1 int64, changed 2 int64, next_page_token 3
 RequeueTasksRequest: target 1 BulkTarget, new_state 2, auto_target_state 3
 RequeueTasksResponse: matched 1 int64, changed 2 int64, next_page_token 3
-UpdateTasksRequest: target 1 BulkTarget, new_state 2, auto_target_state 3, priority 4 Int64Value, timeout 5 Int64Value
+UpdateTasksRequest: target 1 BulkTarget, new_state 2, auto_target_state 3, priority 4 optional int64, timeout 5 optional int64
 UpdateTasksResponse: matched 1 int64, changed 2 int64, next_page_token 3
 
 GetQueueFiguresRequest: queue 1, since 2 int64, until 3 int64, max_lines 4 int32, after_queue 5, after_state 6
