@@ -1,3 +1,6 @@
+from corndogs_client._proto import figures_pb2 as _figures_pb2
+from corndogs_client._proto import looking_pb2 as _looking_pb2
+from corndogs_client._proto import queues_pb2 as _queues_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -6,7 +9,7 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Task(_message.Message):
-    __slots__ = ("uuid", "queue", "current_state", "auto_target_state", "submit_time", "update_time", "timeout", "payload", "priority", "attempt", "worker", "expires_at", "not_before", "metadata", "unique_key", "claim_timeout", "max_attempts")
+    __slots__ = ("uuid", "queue", "current_state", "auto_target_state", "submit_time", "update_time", "timeout", "payload", "priority", "attempt", "worker", "expires_at", "not_before", "metadata", "unique_key", "claim_timeout", "max_attempts", "retry_backoff", "last_error")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +34,8 @@ class Task(_message.Message):
     UNIQUE_KEY_FIELD_NUMBER: _ClassVar[int]
     CLAIM_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    RETRY_BACKOFF_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
     uuid: str
     queue: str
     current_state: str
@@ -48,10 +53,24 @@ class Task(_message.Message):
     unique_key: str
     claim_timeout: int
     max_attempts: int
-    def __init__(self, uuid: _Optional[str] = ..., queue: _Optional[str] = ..., current_state: _Optional[str] = ..., auto_target_state: _Optional[str] = ..., submit_time: _Optional[int] = ..., update_time: _Optional[int] = ..., timeout: _Optional[int] = ..., payload: _Optional[bytes] = ..., priority: _Optional[int] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., expires_at: _Optional[int] = ..., not_before: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., unique_key: _Optional[str] = ..., claim_timeout: _Optional[int] = ..., max_attempts: _Optional[int] = ...) -> None: ...
+    retry_backoff: RetryBackoff
+    last_error: str
+    def __init__(self, uuid: _Optional[str] = ..., queue: _Optional[str] = ..., current_state: _Optional[str] = ..., auto_target_state: _Optional[str] = ..., submit_time: _Optional[int] = ..., update_time: _Optional[int] = ..., timeout: _Optional[int] = ..., payload: _Optional[bytes] = ..., priority: _Optional[int] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., expires_at: _Optional[int] = ..., not_before: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., unique_key: _Optional[str] = ..., claim_timeout: _Optional[int] = ..., max_attempts: _Optional[int] = ..., retry_backoff: _Optional[_Union[RetryBackoff, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
+
+class RetryBackoff(_message.Message):
+    __slots__ = ("initial", "cap", "factor_percent", "jitter_percent")
+    INITIAL_FIELD_NUMBER: _ClassVar[int]
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    FACTOR_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    JITTER_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    initial: int
+    cap: int
+    factor_percent: int
+    jitter_percent: int
+    def __init__(self, initial: _Optional[int] = ..., cap: _Optional[int] = ..., factor_percent: _Optional[int] = ..., jitter_percent: _Optional[int] = ...) -> None: ...
 
 class SubmitTaskRequest(_message.Message):
-    __slots__ = ("queue", "current_state", "auto_target_state", "timeout", "payload", "priority", "uuid", "not_before", "unique_key", "metadata", "claim_timeout", "max_attempts")
+    __slots__ = ("queue", "current_state", "auto_target_state", "timeout", "payload", "priority", "uuid", "not_before", "unique_key", "metadata", "claim_timeout", "max_attempts", "retry_backoff")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +90,7 @@ class SubmitTaskRequest(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     CLAIM_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    RETRY_BACKOFF_FIELD_NUMBER: _ClassVar[int]
     queue: str
     current_state: str
     auto_target_state: str
@@ -83,7 +103,8 @@ class SubmitTaskRequest(_message.Message):
     metadata: _containers.ScalarMap[str, str]
     claim_timeout: int
     max_attempts: int
-    def __init__(self, queue: _Optional[str] = ..., current_state: _Optional[str] = ..., auto_target_state: _Optional[str] = ..., timeout: _Optional[int] = ..., payload: _Optional[bytes] = ..., priority: _Optional[int] = ..., uuid: _Optional[str] = ..., not_before: _Optional[int] = ..., unique_key: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., claim_timeout: _Optional[int] = ..., max_attempts: _Optional[int] = ...) -> None: ...
+    retry_backoff: RetryBackoff
+    def __init__(self, queue: _Optional[str] = ..., current_state: _Optional[str] = ..., auto_target_state: _Optional[str] = ..., timeout: _Optional[int] = ..., payload: _Optional[bytes] = ..., priority: _Optional[int] = ..., uuid: _Optional[str] = ..., not_before: _Optional[int] = ..., unique_key: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., claim_timeout: _Optional[int] = ..., max_attempts: _Optional[int] = ..., retry_backoff: _Optional[_Union[RetryBackoff, _Mapping]] = ...) -> None: ...
 
 class SubmitTaskResponse(_message.Message):
     __slots__ = ("task",)
@@ -358,3 +379,57 @@ class CompleteTasksResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[CompleteTaskResponse]
     def __init__(self, results: _Optional[_Iterable[_Union[CompleteTaskResponse, _Mapping]]] = ...) -> None: ...
+
+class FailTaskRequest(_message.Message):
+    __slots__ = ("uuid", "queue", "current_state", "attempt", "retry_after", "message")
+    UUID_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_STATE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    uuid: str
+    queue: str
+    current_state: str
+    attempt: int
+    retry_after: int
+    message: str
+    def __init__(self, uuid: _Optional[str] = ..., queue: _Optional[str] = ..., current_state: _Optional[str] = ..., attempt: _Optional[int] = ..., retry_after: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
+class FailTaskResponse(_message.Message):
+    __slots__ = ("task",)
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    task: Task
+    def __init__(self, task: _Optional[_Union[Task, _Mapping]] = ...) -> None: ...
+
+class GetTaskResponse(_message.Message):
+    __slots__ = ("task", "is_archived", "is_delayed", "is_in_flight")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    IS_ARCHIVED_FIELD_NUMBER: _ClassVar[int]
+    IS_DELAYED_FIELD_NUMBER: _ClassVar[int]
+    IS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    task: Task
+    is_archived: bool
+    is_delayed: bool
+    is_in_flight: bool
+    def __init__(self, task: _Optional[_Union[Task, _Mapping]] = ..., is_archived: bool = ..., is_delayed: bool = ..., is_in_flight: bool = ...) -> None: ...
+
+class ListTasksResponse(_message.Message):
+    __slots__ = ("tasks", "next_page_token")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[ListedTask]
+    next_page_token: str
+    def __init__(self, tasks: _Optional[_Iterable[_Union[ListedTask, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListedTask(_message.Message):
+    __slots__ = ("task", "is_archived", "is_delayed", "is_in_flight")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    IS_ARCHIVED_FIELD_NUMBER: _ClassVar[int]
+    IS_DELAYED_FIELD_NUMBER: _ClassVar[int]
+    IS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    task: Task
+    is_archived: bool
+    is_delayed: bool
+    is_in_flight: bool
+    def __init__(self, task: _Optional[_Union[Task, _Mapping]] = ..., is_archived: bool = ..., is_delayed: bool = ..., is_in_flight: bool = ...) -> None: ...
