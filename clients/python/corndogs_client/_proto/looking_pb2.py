@@ -22,10 +22,9 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$corndogs_client/_proto/looking.proto\x12\x18\x63orndogs_client.v1alpha1\x1a\x1egoogle/protobuf/wrappers.proto\"\x1e\n\x0eGetTaskRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\"%\n\x15GetTaskHistoryRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\"d\n\x16GetTaskHistoryResponse\x12\x39\n\x0btransitions\x18\x01 \x03(\x0b\x32$.corndogs_client.v1alpha1.Transition\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x03\"o\n\nTransition\x12\x0c\n\x04time\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nfrom_state\x18\x03 \x01(\t\x12\x10\n\x08to_state\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x03\"\xc1\x03\n\nTaskFilter\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x15\n\rcurrent_state\x18\x02 \x01(\t\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x44\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.corndogs_client.v1alpha1.TaskFilter.MetadataEntry\x12\x16\n\x0esubmitted_from\x18\x05 \x01(\x03\x12\x18\n\x10submitted_before\x18\x06 \x01(\x03\x12\x14\n\x0cupdated_from\x18\x07 \x01(\x03\x12\x16\n\x0eupdated_before\x18\x08 \x01(\x03\x12\x30\n\x0cis_in_flight\x18\t \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12.\n\nis_delayed\x18\n \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12/\n\x0bis_archived\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12\x13\n\x0bor_archived\x18\x0c \x01(\x08\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x85\x01\n\x10ListTasksRequest\x12\x34\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.TaskFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cwith_payload\x18\x04 \x01(\x08\"\x84\x01\n\nBulkTarget\x12\x34\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.TaskFilter\x12\x19\n\x11include_in_flight\x18\x02 \x01(\x08\x12\x11\n\tmax_tasks\x18\x03 \x01(\x03\x12\x12\n\npage_token\x18\x04 \x01(\t\"J\n\x12\x43\x61ncelTasksRequest\x12\x34\n\x06target\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.BulkTarget\"P\n\x13\x43\x61ncelTasksResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"y\n\x13RequeueTasksRequest\x12\x34\n\x06target\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.BulkTarget\x12\x11\n\tnew_state\x18\x02 \x01(\t\x12\x19\n\x11\x61uto_target_state\x18\x03 \x01(\t\"Q\n\x14RequeueTasksResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xd5\x01\n\x12UpdateTasksRequest\x12\x34\n\x06target\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.BulkTarget\x12\x11\n\tnew_state\x18\x02 \x01(\t\x12\x19\n\x11\x61uto_target_state\x18\x03 \x01(\t\x12-\n\x08priority\x18\x04 \x01(\x0b\x32\x1b.google.protobuf.Int64Value\x12,\n\x07timeout\x18\x05 \x01(\x0b\x32\x1b.google.protobuf.Int64Value\"P\n\x13UpdateTasksResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$corndogs_client/_proto/looking.proto\x12\x18\x63orndogs_client.v1alpha1\"\x1e\n\x0eGetTaskRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\"%\n\x15GetTaskHistoryRequest\x12\x0c\n\x04uuid\x18\x01 \x01(\t\"d\n\x16GetTaskHistoryResponse\x12\x39\n\x0btransitions\x18\x01 \x03(\x0b\x32$.corndogs_client.v1alpha1.Transition\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x03\"o\n\nTransition\x12\x0c\n\x04time\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nfrom_state\x18\x03 \x01(\t\x12\x10\n\x08to_state\x18\x04 \x01(\t\x12\x0e\n\x06worker\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x03\"\xac\x03\n\nTaskFilter\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x15\n\rcurrent_state\x18\x02 \x01(\t\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x44\n\x08metadata\x18\x04 \x03(\x0b\x32\x32.corndogs_client.v1alpha1.TaskFilter.MetadataEntry\x12\x16\n\x0esubmitted_from\x18\x05 \x01(\x03\x12\x18\n\x10submitted_before\x18\x06 \x01(\x03\x12\x14\n\x0cupdated_from\x18\x07 \x01(\x03\x12\x16\n\x0eupdated_before\x18\x08 \x01(\x03\x12\x19\n\x0cis_in_flight\x18\t \x01(\x08H\x00\x88\x01\x01\x12\x17\n\nis_delayed\x18\n \x01(\x08H\x01\x88\x01\x01\x12\x18\n\x0bis_archived\x18\x0b \x01(\x08H\x02\x88\x01\x01\x12\x13\n\x0bor_archived\x18\x0c \x01(\x08\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_is_in_flightB\r\n\x0b_is_delayedB\x0e\n\x0c_is_archived\"\x85\x01\n\x10ListTasksRequest\x12\x34\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.TaskFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cwith_payload\x18\x04 \x01(\x08\"\x84\x01\n\nBulkTarget\x12\x34\n\x06\x66ilter\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.TaskFilter\x12\x19\n\x11include_in_flight\x18\x02 \x01(\x08\x12\x11\n\tmax_tasks\x18\x03 \x01(\x03\x12\x12\n\npage_token\x18\x04 \x01(\t\"J\n\x12\x43\x61ncelTasksRequest\x12\x34\n\x06target\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.BulkTarget\"P\n\x13\x43\x61ncelTasksResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"y\n\x13RequeueTasksRequest\x12\x34\n\x06target\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.BulkTarget\x12\x11\n\tnew_state\x18\x02 \x01(\t\x12\x19\n\x11\x61uto_target_state\x18\x03 \x01(\t\"Q\n\x14RequeueTasksResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xbe\x01\n\x12UpdateTasksRequest\x12\x34\n\x06target\x18\x01 \x01(\x0b\x32$.corndogs_client.v1alpha1.BulkTarget\x12\x11\n\tnew_state\x18\x02 \x01(\t\x12\x19\n\x11\x61uto_target_state\x18\x03 \x01(\t\x12\x15\n\x08priority\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x07timeout\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\x0b\n\t_priorityB\n\n\x08_timeout\"P\n\x13UpdateTasksResponse\x12\x0f\n\x07matched\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,32 +33,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TASKFILTER_METADATAENTRY']._loaded_options = None
   _globals['_TASKFILTER_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_GETTASKREQUEST']._serialized_start=98
-  _globals['_GETTASKREQUEST']._serialized_end=128
-  _globals['_GETTASKHISTORYREQUEST']._serialized_start=130
-  _globals['_GETTASKHISTORYREQUEST']._serialized_end=167
-  _globals['_GETTASKHISTORYRESPONSE']._serialized_start=169
-  _globals['_GETTASKHISTORYRESPONSE']._serialized_end=269
-  _globals['_TRANSITION']._serialized_start=271
-  _globals['_TRANSITION']._serialized_end=382
-  _globals['_TASKFILTER']._serialized_start=385
-  _globals['_TASKFILTER']._serialized_end=834
-  _globals['_TASKFILTER_METADATAENTRY']._serialized_start=787
-  _globals['_TASKFILTER_METADATAENTRY']._serialized_end=834
-  _globals['_LISTTASKSREQUEST']._serialized_start=837
-  _globals['_LISTTASKSREQUEST']._serialized_end=970
-  _globals['_BULKTARGET']._serialized_start=973
-  _globals['_BULKTARGET']._serialized_end=1105
-  _globals['_CANCELTASKSREQUEST']._serialized_start=1107
-  _globals['_CANCELTASKSREQUEST']._serialized_end=1181
-  _globals['_CANCELTASKSRESPONSE']._serialized_start=1183
-  _globals['_CANCELTASKSRESPONSE']._serialized_end=1263
-  _globals['_REQUEUETASKSREQUEST']._serialized_start=1265
-  _globals['_REQUEUETASKSREQUEST']._serialized_end=1386
-  _globals['_REQUEUETASKSRESPONSE']._serialized_start=1388
-  _globals['_REQUEUETASKSRESPONSE']._serialized_end=1469
-  _globals['_UPDATETASKSREQUEST']._serialized_start=1472
-  _globals['_UPDATETASKSREQUEST']._serialized_end=1685
-  _globals['_UPDATETASKSRESPONSE']._serialized_start=1687
-  _globals['_UPDATETASKSRESPONSE']._serialized_end=1767
+  _globals['_GETTASKREQUEST']._serialized_start=66
+  _globals['_GETTASKREQUEST']._serialized_end=96
+  _globals['_GETTASKHISTORYREQUEST']._serialized_start=98
+  _globals['_GETTASKHISTORYREQUEST']._serialized_end=135
+  _globals['_GETTASKHISTORYRESPONSE']._serialized_start=137
+  _globals['_GETTASKHISTORYRESPONSE']._serialized_end=237
+  _globals['_TRANSITION']._serialized_start=239
+  _globals['_TRANSITION']._serialized_end=350
+  _globals['_TASKFILTER']._serialized_start=353
+  _globals['_TASKFILTER']._serialized_end=781
+  _globals['_TASKFILTER_METADATAENTRY']._serialized_start=686
+  _globals['_TASKFILTER_METADATAENTRY']._serialized_end=733
+  _globals['_LISTTASKSREQUEST']._serialized_start=784
+  _globals['_LISTTASKSREQUEST']._serialized_end=917
+  _globals['_BULKTARGET']._serialized_start=920
+  _globals['_BULKTARGET']._serialized_end=1052
+  _globals['_CANCELTASKSREQUEST']._serialized_start=1054
+  _globals['_CANCELTASKSREQUEST']._serialized_end=1128
+  _globals['_CANCELTASKSRESPONSE']._serialized_start=1130
+  _globals['_CANCELTASKSRESPONSE']._serialized_end=1210
+  _globals['_REQUEUETASKSREQUEST']._serialized_start=1212
+  _globals['_REQUEUETASKSREQUEST']._serialized_end=1333
+  _globals['_REQUEUETASKSRESPONSE']._serialized_start=1335
+  _globals['_REQUEUETASKSRESPONSE']._serialized_end=1416
+  _globals['_UPDATETASKSREQUEST']._serialized_start=1419
+  _globals['_UPDATETASKSREQUEST']._serialized_end=1609
+  _globals['_UPDATETASKSRESPONSE']._serialized_start=1611
+  _globals['_UPDATETASKSRESPONSE']._serialized_end=1691
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,3 @@
-from google.protobuf import wrappers_pb2 as _wrappers_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -71,11 +70,11 @@ class TaskFilter(_message.Message):
     submitted_before: int
     updated_from: int
     updated_before: int
-    is_in_flight: _wrappers_pb2.BoolValue
-    is_delayed: _wrappers_pb2.BoolValue
-    is_archived: _wrappers_pb2.BoolValue
+    is_in_flight: bool
+    is_delayed: bool
+    is_archived: bool
     or_archived: bool
-    def __init__(self, queue: _Optional[str] = ..., current_state: _Optional[str] = ..., worker: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., submitted_from: _Optional[int] = ..., submitted_before: _Optional[int] = ..., updated_from: _Optional[int] = ..., updated_before: _Optional[int] = ..., is_in_flight: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., is_delayed: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., is_archived: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., or_archived: bool = ...) -> None: ...
+    def __init__(self, queue: _Optional[str] = ..., current_state: _Optional[str] = ..., worker: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., submitted_from: _Optional[int] = ..., submitted_before: _Optional[int] = ..., updated_from: _Optional[int] = ..., updated_before: _Optional[int] = ..., is_in_flight: bool = ..., is_delayed: bool = ..., is_archived: bool = ..., or_archived: bool = ...) -> None: ...
 
 class ListTasksRequest(_message.Message):
     __slots__ = ("filter", "page_size", "page_token", "with_payload")
@@ -147,9 +146,9 @@ class UpdateTasksRequest(_message.Message):
     target: BulkTarget
     new_state: str
     auto_target_state: str
-    priority: _wrappers_pb2.Int64Value
-    timeout: _wrappers_pb2.Int64Value
-    def __init__(self, target: _Optional[_Union[BulkTarget, _Mapping]] = ..., new_state: _Optional[str] = ..., auto_target_state: _Optional[str] = ..., priority: _Optional[_Union[_wrappers_pb2.Int64Value, _Mapping]] = ..., timeout: _Optional[_Union[_wrappers_pb2.Int64Value, _Mapping]] = ...) -> None: ...
+    priority: int
+    timeout: int
+    def __init__(self, target: _Optional[_Union[BulkTarget, _Mapping]] = ..., new_state: _Optional[str] = ..., auto_target_state: _Optional[str] = ..., priority: _Optional[int] = ..., timeout: _Optional[int] = ...) -> None: ...
 
 class UpdateTasksResponse(_message.Message):
     __slots__ = ("matched", "changed", "next_page_token")
