@@ -12,8 +12,8 @@ from .errors import (
     ResourceExhausted,
     Unavailable,
 )
-from .job import Done, Job, Next, Result, Retry
-from .model import NO_TIMEOUT, Claim, Completion, QueueCounts, Submit, Task
+from .job import Dead, Done, Job, Next, Result, Retry
+from .model import NO_TIMEOUT, Claim, Completion, QueueCounts, RetryBackoff, Submit, Task
 from .worker import Worker, backoff
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Completion",
     "CorndogsError",
     "Dataclass",
+    "Dead",
     "Done",
     "FailedPrecondition",
     "InvalidArgument",
@@ -38,6 +39,7 @@ __all__ = [
     "ResourceExhausted",
     "Result",
     "Retry",
+    "RetryBackoff",
     "Submit",
     "Task",
     "Unavailable",

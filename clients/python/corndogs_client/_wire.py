@@ -6,11 +6,12 @@ from typing import Any
 
 from ._proto import corndogs_pb2 as pb
 from .codec import Codec
-from .model import Claim, Submit, Task
+from .model import Claim, RetryBackoff, Submit, Task
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
+_MAX_MESSAGE_BYTES = 1024
 
 
 def seconds(span: timedelta) -> int:
@@ -54,6 +55,38 @@ def _span(seconds: int) -> timedelta | None:
         return timedelta.max
 
 
+def message(text: str) -> str:
+    """Why a task failed, cut off at a character where it is longer than the server takes."""
+    return text.encode("utf-8", "replace")[:_MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
+
+
+def retry_after(span: timedelta | None, dead: bool) -> int:
+    """When a task that failed may be claimed again, where 0 leaves it to the task's backoff."""
+    if span is not None and (dead or span < timedelta(0)):
+        raise ValueError(f"retry_after: must be none for a dead task, and not negative, got {span}")
+    if dead:
+        return -1
+    return 0 if span is None else max(seconds(span), 1)
+
+
+def _backoff(wanted: RetryBackoff) -> pb.RetryBackoff:
+    return pb.RetryBackoff(
+        initial=seconds(wanted.initial),
+        cap=0 if wanted.cap is None else seconds(wanted.cap),
+        factor_percent=wanted.factor_percent,
+        jitter_percent=wanted.jitter_percent,
+    )
+
+
+def _backoff_of(message: pb.RetryBackoff) -> RetryBackoff:
+    return RetryBackoff(
+        initial=timedelta(seconds=message.initial),
+        cap=_span(message.cap),
+        factor_percent=message.factor_percent,
+        jitter_percent=message.jitter_percent,
+    )
+
+
 def task(message: pb.Task) -> Task:
     """A task that the server answered."""
     return Task(
@@ -74,6 +107,8 @@ def task(message: pb.Task) -> Task:
         unique_key=message.unique_key,
         claim_timeout=_span(message.claim_timeout),
         max_attempts=message.max_attempts,
+        retry_backoff=_backoff_of(message.retry_backoff) if message.HasField("retry_backoff") else None,
+        last_error=message.last_error,
     )
 
 
@@ -97,6 +132,7 @@ def submit(wanted: Submit, codec: Codec[Any]) -> pb.SubmitTaskRequest:
         metadata=dict(wanted.metadata),
         claim_timeout=0 if wanted.claim_timeout is None else seconds(wanted.claim_timeout),
         max_attempts=wanted.max_attempts,
+        retry_backoff=None if wanted.retry_backoff is None else _backoff(wanted.retry_backoff),
     )
 
 

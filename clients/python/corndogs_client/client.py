@@ -203,6 +203,33 @@ class Client:
         )
         return _task_of(answer)
 
+    async def fail(
+        self,
+        task: Task,
+        message: str = "",
+        *,
+        retry_after: timedelta | None = None,
+        dead: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Task | None:
+        """Gives a claimed task back, as its timeout would; with max_attempts used up it goes to the state `dead`.
+
+        `message` says why, and is the task's last_error from then on, cut off after 1,024 bytes. It may be claimed again
+        after `retry_after` (whole seconds, rounded up, from a second to 365 days); None keeps to its backoff, and is at
+        once if it has none. `dead`: no more attempts, it goes to the state `dead` now.
+
+        None where no live task is in the state that `task` is in; LeaseLost where it was claimed since.
+        """
+        request = pb.FailTaskRequest(
+            **_wire.target(task),
+            retry_after=_wire.retry_after(retry_after, dead),
+            message=_wire.message(message),
+        )
+        answer = await self._nodes.call(
+            "FailTask", request, pb.FailTaskResponse, key=idempotency_key, fenced=task.attempt > 0
+        )
+        return _task_of(answer)
+
     async def clean_up_timed_out(
         self, queue: str = "", *, at: datetime | None = None, idempotency_key: str | None = None
     ) -> int:
@@ -234,6 +261,7 @@ _WithTask = (
     | pb.UpdateTaskResponse
     | pb.ExtendTaskResponse
     | pb.CancelTaskResponse
+    | pb.FailTaskResponse
 )
 
 

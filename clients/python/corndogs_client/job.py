@@ -47,7 +47,9 @@ Result = Done | Next | None
 class Retry(Exception):
     """Raised by a handler: the task goes back to the state it was claimed from, and is claimable after `delay`.
 
-    None leaves the delay to the worker's backoff; timedelta(0) is at once. Delays are whole seconds, rounded up.
+    That is a failed attempt: a task that has used up its max_attempts goes to the state `dead` instead. None leaves the delay
+    to the task's backoff, or to the worker's if it has none; timedelta(0) is at once, or a second if it has one. Delays are
+    whole seconds, rounded up, and a year at most. The reason is the task's last_error from then on.
     """
 
     def __init__(self, delay: timedelta | None = None, reason: str = "") -> None:
@@ -55,3 +57,10 @@ class Retry(Exception):
             raise ValueError(f"delay: must not be negative, got {delay}")
         super().__init__(reason or "the handler asked for another try")
         self.delay = delay
+
+
+class Dead(Exception):
+    """Raised by a handler: no other try can help. The task goes to the state `dead`, with the reason as its last_error."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or "the handler gave it up")

@@ -17,6 +17,20 @@ NO_TIMEOUT = timedelta(seconds=-1)
 
 
 @dataclass(frozen=True, slots=True)
+class RetryBackoff:
+    """How long a task waits for its next attempt after one that failed or timed out. The server keeps it."""
+
+    initial: timedelta
+    """The wait after the first attempt; whole seconds, rounded up, from a second to 365 days."""
+    cap: timedelta | None = None
+    """The longest wait; None is 365 days."""
+    factor_percent: int = 200
+    """Each wait is that many times the one before, in percent: 100 is a fixed wait, 10,000 the most."""
+    jitter_percent: int = 0
+    """Up to so much of each wait is left out, in percent, so that tasks that failed together don't come back together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A task as it was when the server answered. Times are in UTC, to the microsecond."""
 
@@ -45,7 +59,11 @@ class Task:
     claim_timeout: timedelta | None
     """The timeout that each claim starts with."""
     max_attempts: int
-    """A claimed task that times out in that attempt or later is dead; 0 means never."""
+    """A claimed task that fails or times out in that attempt or later is dead; 0 means never."""
+    retry_backoff: RetryBackoff | None
+    """None: after a failure or a timeout it may be claimed again at once."""
+    last_error: str
+    """Why the last attempt failed that a worker gave back."""
 
     def decode(self, codec: Codec[T] = JSON) -> T:
         """The payload, by a codec."""
@@ -64,6 +82,7 @@ class _SubmitOptions:
     metadata: Mapping[str, str] = field(default_factory=dict)
     claim_timeout: timedelta | None = None
     max_attempts: int = 0
+    retry_backoff: RetryBackoff | None = None
     codec: Codec[Any] | None = None
 
 
@@ -73,7 +92,8 @@ class Submit(_SubmitOptions):
 
     `payload` goes through `codec`, or the client's; None is no payload. `timeout` is counted in whole seconds, rounded up;
     None is the server's default, NO_TIMEOUT none at all. `not_before` needs a time zone. A `uuid` of yours, or a
-    `unique_key`, admits the task once. `max_attempts`: a claimed task that times out in that attempt is dead.
+    `unique_key`, admits the task once. `max_attempts`: a claimed task that fails or times out in that attempt is dead.
+    `retry_backoff` says when it may be claimed again after an attempt before; at once without one.
     """
 
     queue: str = ""

@@ -11,13 +11,14 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from . import errors
+from ._give_back import fail, release
 from ._handler import Handler, Handling
 from ._lease import Lease
 from ._run import first, run_workers
 from .client import Client
 from .codec import JSON, Codec
-from .job import Done, Job, Next, Result, Retry
-from .model import NO_TIMEOUT, Claim, Task
+from .job import Done, Job, Next, Result
+from .model import Claim, Task
 
 T = TypeVar("T")
 
@@ -45,9 +46,10 @@ class Worker(Generic[T]):
     """Claims tasks of a queue and runs `handler` on up to `concurrency` of them at once.
 
     The handler is a coroutine function, or an ordinary function, which then runs in a thread. What it returns completes the
-    task: None or Done, or Next with a task to submit in the same atomic step. If it raises, the task goes back to the
-    state it was claimed from, claimable after `backoff(attempt)` or what a Retry says; with a delay it goes as by a timeout,
-    so that a task that has used up its max_attempts is dead instead.
+    task: None or Done, or Next with a task to submit in the same atomic step. If it raises, the attempt has
+    failed, and the task goes back to the state it was claimed from with the error as its last_error, claimable after what a
+    Retry says, its own retry_backoff, or else `backoff(attempt)`. One that has used up its max_attempts is dead instead, and
+    so is one whose handler raises Dead.
 
     A worker waits for tasks at the server (`wait`) and never claims more than it has free slots. It extends each `lease` (in
     whole seconds, rounded up) at a third of its length. Once a lease is lost, the handler is cancelled and its result dropped:
@@ -184,7 +186,7 @@ class Worker(Generic[T]):
             tasks = await asyncio.wait_for(again, _ASK_AGAIN_S)
         except (asyncio.TimeoutError, errors.CorndogsError):
             return
-        await asyncio.gather(*(self._give_back(task, timedelta(0)) for task in tasks))
+        await asyncio.gather(*(release(self._client, task) for task in tasks))
 
     async def _process(self, task: Task, extend_first: bool) -> None:
         """Runs the handler on a task for as long as the lease is held, and settles what comes of it."""
@@ -216,22 +218,19 @@ class Worker(Generic[T]):
 
     async def _settle(self, task: Task, handling: Handling) -> None:
         """Completes the task, or gives it back."""
-        delay: timedelta | None = self._backoff(task.attempt)
-        if not handling.running.done() or handling.running.cancelled():
+        running = handling.running
+        if not running.done() or running.cancelled():
             if self._grace_over.is_set():
-                delay = timedelta(0)
-        elif (error := handling.running.exception()) is None:
-            delay = await self._complete(task, handling.running.result())
-        elif isinstance(error, Retry):
-            delay = delay if error.delay is None else error.delay
-            log.info("task %s, attempt %d: back in %s: %s", task.uuid, task.attempt, delay, error)
-        else:
-            log.error("task %s, attempt %d: failed, and back in %s", task.uuid, task.attempt, delay, exc_info=error)
-        if delay is not None:
-            await self._give_back(task, delay)
+                await release(self._client, task)
+                return
+            error: BaseException | None = RuntimeError("the handler was cancelled")
+        elif (error := running.exception()) is None:
+            error = await self._complete(task, running.result())
+        if error is not None:
+            await fail(self._client, task, error, self._backoff)
 
-    async def _complete(self, task: Task, result: Result) -> timedelta | None:
-        """Completes the task; where what the handler returned can't be taken, says after what delay it is to go back."""
+    async def _complete(self, task: Task, result: Result) -> Exception | None:
+        """Completes the task; where what the handler returned can't be taken, says why, and the task is to go back."""
         try:
             if not isinstance(result, Done | Next | None):
                 raise TypeError(f"a handler returns None, Done or Next, got {type(result).__name__}")
@@ -243,23 +242,8 @@ class Worker(Generic[T]):
         except errors.Unavailable as error:
             log.error("task %s: not known whether it is completed: %s", task.uuid, error)
         except Exception as error:
-            delay = self._backoff(task.attempt)
-            log.error("task %s: not completed, and back in %s", task.uuid, delay, exc_info=error)
-            return delay
+            return error
         return None
-
-    async def _give_back(self, task: Task, delay: timedelta) -> None:
-        """Lets the task go, to be claimable after a delay."""
-        try:
-            if delay > timedelta(0):
-                # Its own timeout brings it back: the server keeps the delay, and counts attempts.
-                await self._client.extend(task, delay)
-            else:
-                await self._client.update(
-                    task, task.auto_target_state, auto_target_state=task.current_state, timeout=NO_TIMEOUT
-                )
-        except errors.CorndogsError as error:
-            log.warning("task %s: not given back, its lease runs out instead: %s", task.uuid, error)
 
     async def _wind_down(self) -> None:
         """Waits for the jobs that run, gives back what isn't finished, and leaves what does not end."""

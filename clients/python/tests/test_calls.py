@@ -24,6 +24,7 @@ from corndogs_client import (
     InvalidArgument,
     LeaseLost,
     Pydantic,
+    RetryBackoff,
     Submit,
     Unavailable,
 )
@@ -63,6 +64,7 @@ def test_a_submit_says_all_it_was_given(server):
             metadata={"trace": "1"},
             claim_timeout=timedelta(minutes=1),
             max_attempts=5,
+            retry_backoff=RetryBackoff(timedelta(seconds=1.5), 60 * SECOND, factor_percent=150, jitter_percent=10),
         )
         task = await client.submit(wanted)
         assert (task.uuid, task.queue) == (str(UNKNOWN), "q")
@@ -70,6 +72,7 @@ def test_a_submit_says_all_it_was_given(server):
         assert task.decode() == {"a": [1, "ü"]}
         assert (task.priority, task.unique_key, task.metadata) == (-3, "k", {"trace": "1"})
         assert (task.timeout, task.claim_timeout, task.max_attempts) == (2 * SECOND, 60 * SECOND, 5)
+        assert task.retry_backoff == RetryBackoff(2 * SECOND, 60 * SECOND, factor_percent=150, jitter_percent=10)
         assert (task.not_before, task.expires_at) == (later, later + 2 * SECOND)
         assert before < task.submit_time == task.update_time < datetime.now(timezone.utc) + SECOND
         assert (task.attempt, task.worker) == (0, "")
@@ -88,6 +91,7 @@ def test_what_is_left_out_takes_the_defaults(server):
         assert (task.queue, task.current_state, task.auto_target_state) == ("default", "submitted", "submitted-working")
         assert (task.payload, task.decode()) == (b"", None)
         assert (task.timeout, task.expires_at, task.not_before, task.claim_timeout) == (None, None, None, None)
+        assert (task.retry_backoff, task.last_error) == (None, "")
         assert await client.get(UNKNOWN) is None
 
     drive(address(server), script)
@@ -171,6 +175,36 @@ def test_a_claim_its_extensions_and_its_end(server):
     drive(address(server), script)
 
 
+def test_a_failure_says_why_and_when_to_try_again(server):
+    async def script(client):
+        doubling = RetryBackoff(60 * SECOND)
+        for backoff, retry_after, delay in [
+            (None, None, None),
+            (doubling, None, 60 * SECOND),
+            (doubling, timedelta(seconds=4.5), 5 * SECOND),
+            (None, timedelta(0), SECOND),
+        ]:
+            task = await client.submit(Submit("q", "p", retry_backoff=backoff))
+            back = await client.fail(await client.claim(Claim("q")), "it rains", retry_after=retry_after)
+            assert (back.uuid, back.current_state, back.attempt) == (task.uuid, "submitted", 1)
+            assert (back.last_error, back.timeout, back.payload) == ("it rains", None, b'"p"')
+            assert back.not_before == (delay and back.update_time + delay)
+            await client.cancel(back)
+            assert await client.fail(back) is None
+        await client.submit(Submit("q"))
+        held = await client.claim(Claim("q"))
+        for refused in [{"retry_after": -SECOND}, {"retry_after": SECOND, "dead": True}]:
+            with pytest.raises(ValueError, match="retry_after"):
+                await client.fail(held, **refused)
+        with pytest.raises(InvalidArgument, match="retry_after"):
+            await client.fail(held, retry_after=timedelta(days=366))
+        # What is too long is cut off at a character; what is no text is no reason to fail.
+        dead = await client.fail(held, "\ud800" + "ü" * 600, dead=True)
+        assert (dead.current_state, dead.last_error) == ("dead", "?" + "ü" * 511)
+
+    drive(address(server), script)
+
+
 def test_a_claim_waits(server):
     async def script(client):
         before = time.monotonic()
@@ -189,7 +223,7 @@ def test_a_lost_lease(server):
         assert await client.clean_up_timed_out(at=lost.expires_at + SECOND) == 1
         assert await client.complete(lost) is None
         held = await client.claim(Claim("q"))
-        for act in [client.complete, client.extend, client.cancel, lambda task: client.update(task, "x")]:
+        for act in [client.complete, client.extend, client.cancel, client.fail, lambda task: client.update(task, "x")]:
             with pytest.raises(LeaseLost, match="attempt"):
                 await act(lost)
         assert [result is None for result in await client.complete_many([lost, held])] == [True, False]

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ from corndogs_client import (
     Claim,
     Client,
     Dataclass,
+    Dead,
     Done,
     InvalidArgument,
     Next,
     Retry,
+    RetryBackoff,
     Submit,
     Worker,
     backoff,
@@ -232,32 +235,76 @@ def test_what_fails_comes_back(server):
     drive(address(server), script)
 
 
-def test_a_delay_is_kept_by_the_server(start):
+def test_a_delay_is_kept_by_the_server(server):
     async def script(client):
-        raised = asyncio.Event()
+        async def handler(job):
+            raise Retry(timedelta(seconds=599.5), "not there yet")
+
+        task = await client.submit(Submit("q", retry_backoff=RetryBackoff(SECOND)))
+        async with running(Worker(client, "q", handler)):
+            back = await until(lambda: failed(client, task), "the failure")
+        assert (back.current_state, back.attempt, back.last_error) == ("submitted", 1, "not there yet")
+        assert back.not_before == back.update_time + 600 * SECOND
+        assert await client.claim(Claim("q")) is None
+
+    drive(address(server), script)
+
+
+async def failed(client, task):
+    found = await client.get(task.uuid)
+    return found if found.last_error else None
+
+
+def test_a_tasks_own_backoff_goes_before_the_workers(server):
+    async def script(client):
+        seen = []
 
         async def handler(job):
-            raised.set()
-            raise Retry(600 * SECOND)
+            seen.append(job.task)
+            raise ValueError(f"number {job.task.attempt}")
 
-        task = await client.submit(Submit("q", max_attempts=2))
+        own = RetryBackoff(SECOND, factor_percent=100)
+        task = await client.submit(Submit("q", max_attempts=3, retry_backoff=own))
+        async with running(Worker(client, "q", handler, backoff=lambda attempt: 600 * SECOND)):
+            await until(lambda: is_dead(client, task), "its death")
+        assert [held.last_error for held in seen] == ["", "ValueError: number 1", "ValueError: number 2"]
+        # Each attempt began when its wait was over: a second after the failure, which came after the claim before.
+        for before, after in pairwise(seen):
+            assert before.update_time + SECOND <= after.not_before <= after.update_time
+        dead = await client.get(task.uuid)
+        assert (dead.attempt, dead.last_error, dead.auto_target_state) == (3, "ValueError: number 3", "submitted")
+
+    drive(address(server), script)
+
+
+def test_a_task_without_a_backoff_takes_the_workers(server):
+    async def script(client):
+        async def handler(job):
+            raise RuntimeError("ü" * 1024)
+
+        task = await client.submit(Submit("q"))
+        # A year is the most that the server takes.
+        async with running(Worker(client, "q", handler, backoff=lambda attempt: timedelta(days=3650))):
+            back = await until(lambda: failed(client, task), "the failure")
+        assert back.not_before == back.update_time + timedelta(days=365)
+        # One byte is left after the last whole character.
+        assert back.last_error == "RuntimeError: " + "ü" * 505
+
+    drive(address(server), script)
+
+
+def test_a_dead_task_gets_no_more_attempts(server):
+    async def script(client):
+        async def handler(job):
+            raise Dead("no such image")
+
+        task = await client.submit(Submit("q"))
         async with running(Worker(client, "q", handler)):
-            await raised.wait()
-            for attempt, state in [(1, "submitted"), (2, "dead")]:
-                held = await until(lambda number=attempt: delayed(client, task, number), "the delay")
-                assert held.timeout == 600 * SECOND
-                assert await client.claim(Claim("q")) is None
-                await client.clean_up_timed_out(at=held.expires_at + SECOND)
-                # The worker that waits may have claimed it since.
-                assert (await client.get(task.uuid)).current_state in (state, "submitted-working")
-        assert await states(client, "q") == {"dead": 1}
+            await until(lambda: is_dead(client, task), "its death")
+        dead = await client.get(task.uuid)
+        assert (dead.attempt, dead.last_error) == (1, "no such image")
 
-    drive(address(start("--timeout-sweep", "off")), script)
-
-
-async def delayed(client, task, attempt):
-    found = await client.get(task.uuid)
-    return found if found.attempt == attempt and found.timeout == 600 * SECOND else None
+    drive(address(server), script)
 
 
 def test_the_default_backoff_doubles_to_a_limit():

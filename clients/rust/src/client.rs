@@ -17,7 +17,7 @@ use crate::proto::{
     GetTaskStateCountsRequest, SubmitTaskRequest, SubmitTasksRequest,
 };
 use crate::retry::{Answer, Call, Nodes, Service, found};
-use crate::{Claim, Error, Options, Submit, Task, Update, proto};
+use crate::{Claim, Error, Failure, Options, Submit, Task, Update, proto};
 
 /// How many live tasks a queue holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -222,6 +222,17 @@ impl Client {
         let update =
             |mut service: Service, request| async move { service.update_task(request).await };
         let answer = self.nodes.call(&Call::change(), request, update).await?;
+        task(answer.message.task)
+    }
+
+    /// Gives a claimed task back, as its timeout would; with its attempts used up it goes to the state `dead`.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] or [`Error::NotFound`] if it is not as `held` says any more.
+    pub async fn fail(&self, held: &Task, failure: Failure) -> Result<Task, Error> {
+        let request = failure.request(held);
+        let fail = |mut service: Service, request| async move { service.fail_task(request).await };
+        let answer = self.nodes.call(&Call::change(), request, fail).await?;
         task(answer.message.task)
     }
 

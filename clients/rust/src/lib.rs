@@ -28,9 +28,11 @@
     reason = "requests grow: the rest of their fields keep their defaults"
 )]
 
+mod backoff;
 mod claim;
 mod client;
 mod error;
+mod failure;
 mod moment;
 mod options;
 mod retry;
@@ -39,9 +41,11 @@ mod task;
 mod update;
 mod worker;
 
+pub use backoff::RetryBackoff;
 pub use claim::Claim;
 pub use client::{Client, StateCounts};
 pub use error::Error;
+pub use failure::Failure;
 pub use options::Options;
 pub use submit::Submit;
 pub use task::Task;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::moment::{to_ns, to_s};
 use crate::proto::SubmitTaskRequest;
-use crate::{Client, Error, Task};
+use crate::{Client, Error, RetryBackoff, Task};
 
 /// A task to submit: by itself for [`Client::submit_many`] and [`crate::Outcome::Next`], or, as [`Client::submit`]
 /// makes it, with the client that sends it.
@@ -120,9 +120,15 @@ impl<C> Submit<C> {
         self
     }
 
-    /// How many claims it gets before a timeout sends it to the state `dead`.
+    /// How many claims it gets before a failure or a timeout sends it to the state `dead`.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.request.max_attempts = attempts.into();
+        self
+    }
+
+    /// How long it waits after an attempt that failed or timed out; not at all where this is not called.
+    pub fn retry_backoff(mut self, backoff: RetryBackoff) -> Self {
+        self.request.retry_backoff = Some(backoff.into());
         self
     }
 
@@ -173,6 +179,12 @@ mod tests {
             .metadata("a", "b")
             .unique_key("only")
             .max_attempts(4)
+            .retry_backoff(
+                RetryBackoff::starting_at(Duration::from_millis(1500))
+                    .cap(Duration::from_secs(60))
+                    .factor_percent(150)
+                    .jitter_percent(10),
+            )
             .uuid(uuid);
         let expected = SubmitTaskRequest {
             queue: "mail".into(),
@@ -187,6 +199,12 @@ mod tests {
             metadata: [("a".to_owned(), "b".to_owned())].into(),
             claim_timeout: 9,
             max_attempts: 4,
+            retry_backoff: Some(crate::proto::RetryBackoff {
+                initial: 2,
+                cap: 60,
+                factor_percent: 150,
+                jitter_percent: 10,
+            }),
             ..Default::default()
         };
         assert_eq!(submit.into_request().unwrap(), expected);

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::moment::{from_ns, optional_from_ns, optional_from_s};
-use crate::{Error, proto};
+use crate::{Error, RetryBackoff, proto};
 
 /// A task as it was when the server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,12 @@ pub struct Task {
     pub unique_key: String,
     /// The timeout that each claim starts with, where the claim names none.
     pub claim_timeout: Option<Duration>,
-    /// How many claims it gets before a timeout sends it to the state `dead`; 0 means no limit.
+    /// How many claims it gets before a failure or a timeout sends it to the state `dead`; 0 means no limit.
     pub max_attempts: i64,
+    /// How long it waits after an attempt that failed or timed out; not at all where there is none.
+    pub retry_backoff: Option<RetryBackoff>,
+    /// Why the last attempt failed that a worker gave back; empty if none did.
+    pub last_error: String,
 }
 
 impl Task {
@@ -84,6 +88,8 @@ impl TryFrom<proto::Task> for Task {
             unique_key: task.unique_key,
             claim_timeout: optional_from_s(task.claim_timeout),
             max_attempts: task.max_attempts,
+            retry_backoff: task.retry_backoff.map(RetryBackoff::from),
+            last_error: task.last_error,
         })
     }
 }

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use crate::{Client, Error, Task, Update};
-
-/// Where tasks go that nobody can do, as the server's own.
-const DEAD: &str = "dead";
+use crate::{Client, Error, Failure, Task, Update};
 
 /// Why a task goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// Its handler failed, or asked for another try after that time.
-    Failed { after: Duration },
+    /// Its handler failed, for that reason, or asked for another try.
+    Failed {
+        message: String,
+        /// What the handler asked for.
+        after: Option<Duration>,
+        /// What holds where it asked for nothing, and the task has no backoff of its own.
+        default: Duration,
+    },
     /// Its handler says that no try can help.
     Dead,
     /// Its worker stops.
@@ -30,35 +33,44 @@ pub enum Went {
 /// Gives a held task back. Its payload and priority stay.
 ///
 /// # Errors
-/// As [`Client::update`].
+/// As [`Client::fail`] and [`Client::update`].
 pub async fn give_back(client: &Client, task: &Task, why: Why) -> Result<Went, Error> {
-    let went = way(task, why);
-    match (went, why) {
-        // Its lease is cut or stretched to that time, and then it goes back as any task that times out: no process
-        // has to live that long for it.
-        (Went::Back, Why::Failed { after }) if !after.is_zero() => {
-            client.extend(task, after).await?;
-        }
-        (Went::Back, _) => {
+    let given = match why {
+        Why::Stopped => {
             // A claim has swapped the two states.
             let back = Update::to(&task.auto_target_state).auto_target_state(&task.state);
-            client.update(task, back).await?;
+            client.update(task, back).await?
         }
-        (Went::Dead, _) => {
-            let dead = Update::to(DEAD).auto_target_state(&task.auto_target_state);
-            client.update(task, dead).await?;
+        Why::Dead => {
+            let failure = Failure::because("the handler gave it up").dead();
+            client.fail(task, failure).await?
         }
-    }
-    Ok(went)
+        Why::Failed {
+            message,
+            after,
+            default,
+        } => {
+            let failure = Failure::because(message);
+            let failure = match wait(task, after, default) {
+                None => failure,
+                Some(wait) => failure.retry_after(wait),
+            };
+            client.fail(task, failure).await?
+        }
+    };
+    // It is dead too where it has used up its attempts: the server knows.
+    Ok(match given.state == task.auto_target_state {
+        true => Went::Back,
+        false => Went::Dead,
+    })
 }
 
-/// A task has so many tries as its submitter gave it, however each of them failed.
-fn way(task: &Task, why: Why) -> Went {
-    let used_up = task.max_attempts > 0 && task.attempt >= task.max_attempts;
-    match why {
-        Why::Dead => Went::Dead,
-        Why::Failed { .. } if used_up => Went::Dead,
-        Why::Failed { .. } | Why::Stopped => Went::Back,
+/// What the server is asked for: none leaves it to the task's backoff, and is at once for a task without one.
+fn wait(task: &Task, after: Option<Duration>, default: Duration) -> Option<Duration> {
+    match (after, task.retry_backoff) {
+        (None, Some(_)) => None,
+        (Some(after), Some(_)) => Some(after),
+        (after, None) => Some(after.unwrap_or(default)).filter(|wait| !wait.is_zero()),
     }
 }
 
@@ -68,28 +80,33 @@ mod tests {
     use crate::proto;
 
     #[test]
-    fn the_last_failure_is_the_end_but_a_stop_is_none() {
-        let after = Duration::ZERO;
-        for (attempt, max_attempts, failed) in [
-            (1, 0, Went::Back),
-            (1, 2, Went::Back),
-            (2, 2, Went::Dead),
-            (3, 2, Went::Dead),
+    fn a_wait_is_the_handlers_or_the_tasks_or_the_workers() {
+        let (zero, one, two) = (
+            Duration::ZERO,
+            Duration::from_secs(1),
+            Duration::from_secs(2),
+        );
+        for (has_backoff, after, default, expected) in [
+            (false, None, two, Some(two)),
+            (false, None, zero, None),
+            (false, Some(one), two, Some(one)),
+            (false, Some(zero), two, None),
+            (true, None, two, None),
+            (true, Some(one), two, Some(one)),
+            // The least that overrides a backoff; it is rounded up to a second.
+            (true, Some(zero), two, Some(zero)),
         ] {
             let task = proto::Task {
                 uuid: uuid::Uuid::nil().to_string(),
-                attempt,
-                max_attempts,
+                retry_backoff: has_backoff.then(proto::RetryBackoff::default),
                 ..Default::default()
             };
             let task = Task::try_from(task).unwrap();
             assert_eq!(
-                way(&task, Why::Failed { after }),
-                failed,
-                "{attempt} of {max_attempts}"
+                wait(&task, after, default),
+                expected,
+                "{has_backoff} {after:?} {default:?}"
             );
-            assert_eq!(way(&task, Why::Stopped), Went::Back);
-            assert_eq!(way(&task, Why::Dead), Went::Dead);
         }
     }
 }

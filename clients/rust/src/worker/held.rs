@@ -150,8 +150,8 @@ impl Held {
                 done.map(|_| End::Moved)
             }
             Outcome::Retry { after } => {
-                let after = after.unwrap_or(self.settings.retry_delay);
-                return self.give_back(Why::Failed { after }).await;
+                let message = "the handler asked for another try".to_owned();
+                return self.try_again(message, after).await;
             }
             Outcome::Dead => return self.give_back(Why::Dead).await,
         };
@@ -167,8 +167,17 @@ impl Held {
     async fn failed(self, error: String) -> End {
         let Task { uuid, attempt, .. } = *self.task;
         tracing::warn!(%uuid, attempt, %error, "a handler failed");
-        let after = self.settings.retry_delay;
-        self.give_back(Why::Failed { after }).await
+        self.try_again(error, None).await
+    }
+
+    async fn try_again(self, message: String, after: Option<Duration>) -> End {
+        let default = self.settings.retry_delay;
+        let why = Why::Failed {
+            message,
+            after,
+            default,
+        };
+        self.give_back(why).await
     }
 
     async fn give_back(self, why: Why) -> End {

@@ -55,10 +55,11 @@ pub enum Outcome {
     Next(Submit),
     /// It stays alive, in another state.
     Move(Update),
-    /// It goes back to the state that it was claimed from, claimable after that time; without one, after
-    /// [`super::Worker::retry_delay`]. With no attempts left it goes to the state `dead`.
+    /// It goes back to the state that it was claimed from, claimable after that time; without one, after its own
+    /// backoff, or after [`super::Worker::retry_delay`] if it has none. With no attempts left it goes to the state `dead`.
     Retry {
-        /// How long it stays away; whole seconds, rounded up. Zero means not at all.
+        /// How long it stays away; whole seconds, rounded up, 365 days at most. Zero means not at all, or a second
+        /// if the task has a backoff of its own.
         after: Option<Duration>,
     },
     /// It can't be done: it goes to the state `dead`, for somebody to look at.

@@ -30,7 +30,8 @@ const WAIT: Duration = Duration::from_secs(20);
 /// It never claims more tasks than it has free slots, and stands in line at the server where there is none: no
 /// polling. While a handler runs its lease is extended at a third of its length. If the lease is lost all the same,
 /// [`Job::cancelled`] says so, what the handler comes to is dropped, and it is aborted if it goes on for longer than
-/// the grace period. A handler that fails or panics gives its task back.
+/// the grace period. A handler that fails or panics gives its task back, with what
+/// it said as [`crate::Task::last_error`].
 #[derive(Debug, Clone)]
 #[must_use = "a worker does nothing until it runs"]
 pub struct Worker {
@@ -128,8 +129,8 @@ impl Worker {
         self
     }
 
-    /// After what time a task whose handler failed, panicked, or asked for another try without saying when, can be
-    /// claimed again: 1 s by default. Zero means at once.
+    /// After what time a task that has no backoff of its own, and whose handler failed, panicked, or asked for another
+    /// try without saying when, can be claimed again: 1 s by default. Zero means at once.
     pub fn retry_delay(mut self, delay: Duration) -> Self {
         self.settings.retry_delay = delay;
         self

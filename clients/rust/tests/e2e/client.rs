@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use corndogs_client::{Claim, Client, Error, Options, Submit, Task, Update, Uuid};
+use corndogs_client::{
+    Claim, Client, Error, Failure, Options, RetryBackoff, Submit, Task, Update, Uuid,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::common::Cluster;
@@ -213,5 +215,47 @@ async fn a_node_that_is_not_there_is_passed_over() {
     assert!(
         matches!(error, Error::Unavailable { tries, .. } if tries > 1),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_says_why_and_when_to_try_again() {
+    let cluster = Cluster::start(1).await;
+    let client = cluster.client();
+    let seconds = Duration::from_secs;
+    let doubling = RetryBackoff::starting_at(seconds(60)).cap(seconds(90));
+    let failure = Failure::because("it rains");
+    for (backoff, failure, wait) in [
+        (None, failure.clone(), None),
+        (Some(doubling), failure.clone(), Some(seconds(60))),
+        (
+            Some(doubling),
+            failure.clone().retry_after(Duration::from_millis(4500)),
+            Some(seconds(5)),
+        ),
+        (None, failure.retry_after(seconds(0)), Some(seconds(1))),
+    ] {
+        let mut submit = client.submit("outside", &1);
+        if let Some(backoff) = backoff {
+            submit = submit.retry_backoff(backoff);
+        }
+        let submitted = submit.send().await.unwrap();
+        assert_eq!(submitted.retry_backoff, backoff);
+        let held = claim(&client, "outside").await;
+        let back = client.fail(&held, failure.clone()).await.unwrap();
+        assert_eq!((back.state.as_str(), back.attempt), ("submitted", 1));
+        assert_eq!(back.last_error, "it rains");
+        assert_eq!(back.not_before, wait.map(|wait| back.update_time + wait));
+        let again = client.fail(&held, failure).await;
+        assert!(matches!(again, Err(Error::NotFound)), "{again:?}");
+        client.cancel(&back).await.unwrap();
+    }
+    client.submit("outside", &2).send().await.unwrap();
+    let held = claim(&client, "outside").await;
+    let hopeless = Failure::because("no umbrella").dead();
+    let dead = client.fail(&held, hopeless).await.unwrap();
+    assert_eq!(
+        (dead.state.as_str(), dead.last_error.as_str()),
+        ("dead", "no umbrella")
     );
 }

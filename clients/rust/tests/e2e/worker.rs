@@ -1,10 +1,12 @@
 //! What handlers answer, and what becomes of their tasks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use corndogs_client::{Client, Error, Job, Outcome, Submit, Summary, Task, Update, Uuid, Worker};
+use corndogs_client::{
+    Client, Error, Job, Outcome, RetryBackoff, Submit, Summary, Task, Update, Uuid, Worker,
+};
 
 use crate::common::{Cluster, until};
 
@@ -73,6 +75,44 @@ async fn a_call_of_the_handler_that_panics_is_caught_too() {
     })
     .await;
     assert_eq!((summary.given_back, summary.completed), (1, 1));
+}
+
+#[tokio::test]
+async fn a_task_waits_for_its_own_backoff_and_says_why() {
+    let cluster = Cluster::start(1).await;
+    let client = cluster.client();
+    let second = Duration::from_secs(1);
+    let submit = client.submit("work", &1).max_attempts(3);
+    let submit = submit.retry_backoff(RetryBackoff::starting_at(second).factor_percent(100));
+    let uuid = submit.send().await.unwrap().uuid;
+    // Were it the worker's delay, the test would not end.
+    let worker = Worker::new(client.clone(), "work").retry_delay(Duration::from_secs(600));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let seen = seen.clone();
+        move |job: Job| {
+            seen.lock().unwrap().push(job.task().clone());
+            async move {
+                assert_ne!(job.task().attempt, 2, "as a test");
+                Err(job.json::<String>().unwrap_err())
+            }
+        }
+    };
+    let summary = work_off(&client, worker, handler).await;
+    assert_eq!((summary.given_back, summary.dead), (2, 1));
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    let errors: Vec<&str> = seen.iter().map(|task| task.last_error.as_str()).collect();
+    assert_eq!(errors[0], "");
+    assert!(errors[1].starts_with("payload: invalid type"), "{errors:?}");
+    assert!(errors[2].starts_with("it panicked: "), "{errors:?}");
+    for claims in seen.windows(2) {
+        let not_before = claims[1].not_before.unwrap();
+        assert!(not_before >= claims[0].update_time + second);
+        assert!(not_before <= claims[1].update_time);
+    }
+    let task = get(&client, uuid).await;
+    assert_eq!((task.state.as_str(), task.attempt), ("dead", 3));
+    assert!(task.last_error.starts_with("payload: "), "{task:?}");
 }
 
 #[tokio::test]
