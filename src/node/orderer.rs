@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::proposer::{Proposal, Proposer};
-use crate::clock::Clock;
+use super::proposer::{Proposal, Proposer, no_leader, refuse};
+use crate::clock::{self, Clock};
 use crate::raft::batches::Lost;
 use crate::raft::network::service::Forwarded;
 use crate::raft::types::Group;
@@ -27,6 +28,8 @@ const WINDOW_OF_CLUSTER: usize = 1;
 const MAX_GROUP_ITEMS: usize = 1024;
 /// Bytes that the commands in one entry count for, give or take one item.
 const MAX_GROUP_BYTES: usize = 4 << 20;
+/// How often it is looked at whether commands have waited too long behind an entry.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Batches of this node itself go no way at all.
 const OWN_ROUTE: u64 = 0;
 
@@ -55,11 +58,11 @@ impl Item {
 }
 
 /// Groups what comes until the node ends.
-pub async fn run(proposer: Proposer, clock: Arc<Clock>, mut items: mpsc::Receiver<Item>) {
+pub async fn run(proposer: Proposer, clock: Arc<Clock>, mut items_in: mpsc::Receiver<Item>) {
     let group_commands = metrics::histogram!("corndogs_group_commands");
     let mut under_way = VecDeque::with_capacity(WINDOW_ALONE);
     let mut waiting = Vec::with_capacity(MAX_GROUP_ITEMS);
-    while items.recv_many(&mut waiting, MAX_GROUP_ITEMS).await > 0 {
+    while items_in.recv_many(&mut waiting, MAX_GROUP_ITEMS).await > 0 {
         waiting.retain(Item::is_wanted);
         while !waiting.is_empty() {
             let rest = waiting.split_off(group_len(&waiting));
@@ -70,12 +73,33 @@ pub async fn run(proposer: Proposer, clock: Arc<Clock>, mut items: mpsc::Receive
             group_commands.record(group.commands_count());
             under_way.extend(group.propose(proposer.raft(), &clock).await);
             while under_way.len() >= window(proposer.raft())
-                && let Some(oldest) = under_way.pop_front()
+                && let Some(mut oldest) = under_way.pop_front()
             {
-                drop(oldest.await);
+                // A leader that lost its quorum may wait for long: what waits behind it must not.
+                while tokio::time::timeout(LOOK_AGAIN, &mut oldest).await.is_err() {
+                    refuse_overdue(&mut items_in, &mut waiting);
+                }
             }
         }
     }
+}
+
+/// Answers this node's own commands that have waited long enough behind an entry: nothing was done.
+fn refuse_overdue(items: &mut mpsc::Receiver<Item>, waiting: &mut Vec<Item>) {
+    while let Ok(item) = items.try_recv() {
+        waiting.push(item);
+    }
+    let now = clock::monotonic();
+    let is_overdue = |item: &mut Item| match item {
+        Item::Own(proposal) => proposal.is_overdue(now),
+        Item::Forwarded(_) => false,
+    };
+    let overdue = waiting.extract_if(.., is_overdue);
+    let overdue = overdue.filter_map(|item| match item {
+        Item::Own(proposal) => Some(proposal),
+        Item::Forwarded(_) => None,
+    });
+    refuse(overdue, &no_leader());
 }
 
 fn window(raft: &Raft) -> usize {
