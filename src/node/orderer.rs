@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::proposer::{Proposal, Proposer, no_leader, refuse};
+use super::proposer::{MAX_WAITING, PATIENCE, Proposal, Proposer, no_leader, refuse};
 use crate::clock::{self, Clock};
 use crate::raft::batches::Lost;
 use crate::raft::network::service::Forwarded;
@@ -76,30 +76,37 @@ pub async fn run(proposer: Proposer, clock: Arc<Clock>, mut items_in: mpsc::Rece
                 && let Some(mut oldest) = under_way.pop_front()
             {
                 // A leader that lost its quorum may wait for long: what waits behind it must not.
+                let since = clock::monotonic();
                 while tokio::time::timeout(LOOK_AGAIN, &mut oldest).await.is_err() {
-                    refuse_overdue(&mut items_in, &mut waiting);
+                    refuse_overdue(&mut items_in, &mut waiting, since);
                 }
             }
         }
     }
 }
 
-/// Answers this node's own commands that have waited long enough behind an entry: nothing was done.
-fn refuse_overdue(items: &mut mpsc::Receiver<Item>, waiting: &mut Vec<Item>) {
-    while let Ok(item) = items.try_recv() {
+/// Answers what has waited long enough behind an entry that is under way `since` then: nothing was done. A follower's
+/// commands go back to it.
+fn refuse_overdue(items: &mut mpsc::Receiver<Item>, waiting: &mut Vec<Item>, since: Duration) {
+    while waiting.len() < MAX_WAITING
+        && let Ok(item) = items.try_recv()
+    {
         waiting.push(item);
     }
     let now = clock::monotonic();
+    let is_stuck = now.saturating_sub(since) >= PATIENCE;
     let is_overdue = |item: &mut Item| match item {
         Item::Own(proposal) => proposal.is_overdue(now),
-        Item::Forwarded(_) => false,
+        Item::Forwarded(_) => is_stuck,
     };
-    let overdue = waiting.extract_if(.., is_overdue);
-    let overdue = overdue.filter_map(|item| match item {
-        Item::Own(proposal) => Some(proposal),
-        Item::Forwarded(_) => None,
-    });
-    refuse(overdue, &no_leader());
+    let mut own = Vec::new();
+    for item in waiting.extract_if(.., is_overdue) {
+        match item {
+            Item::Own(proposal) => own.push(proposal),
+            Item::Forwarded(batch) => batch.refusals.refuse(batch.origin.batch, Lost::NothingDone),
+        }
+    }
+    refuse(own, &no_leader());
 }
 
 fn window(raft: &Raft) -> usize {
