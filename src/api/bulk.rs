@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tonic::Status;
 
+use super::convert::count;
 use super::status::unexpected;
 use super::validate::{self, Checked, invalid};
 use super::{looking, page};
@@ -60,8 +61,8 @@ pub async fn run(
             after,
             ..
         } => Ok(Done {
-            matched: i64::try_from(matched).unwrap_or(i64::MAX),
-            changed: i64::try_from(changed).unwrap_or(i64::MAX),
+            matched: count(matched),
+            changed: count(changed),
             next_page_token: after
                 .map_or_else(String::new, |after| page::token(method, &given, after)),
         }),

@@ -314,6 +314,11 @@ pub fn task(row: &Row) -> api::Task {
     }
 }
 
+/// A number as clients see it.
+pub fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// The submit that a schedule keeps as clients see it, so that it may be put again.
 pub fn template(submit: durable::Submit) -> api::SubmitTaskRequest {
     let backoff = submit.backoff.as_ref().map(backoff_from_message);

@@ -1,5 +1,6 @@
 //! Figures: windows and pages checked, answers as messages.
 
+use super::convert::count;
 use super::validate::{self, Checked, invalid};
 use crate::proto::v1alpha1::*;
 use crate::queue::figures::{self, EventTotals, Line, Worker};
@@ -197,10 +198,10 @@ fn line(line: &Line, now_ns: i64) -> LineFigures {
     LineFigures {
         queue: line.queue.to_string(),
         state: line.state.to_string(),
-        live: number(counts.live),
-        waiting: number(waiting),
-        in_flight: number(counts.in_flight),
-        delayed: number(counts.delayed),
+        live: count(counts.live),
+        waiting: count(waiting),
+        in_flight: count(counts.in_flight),
+        delayed: count(counts.delayed),
         oldest_submit_time: oldest_ns.unwrap_or(0),
         oldest_age_ms: age_ns / NS_PER_MS,
         is_oldest_exact: line.is_oldest_exact,
@@ -217,36 +218,32 @@ fn worker_figures(worker: &Worker) -> WorkerFigures {
         worker: worker.worker.to_string(),
         state: worker.state.to_string(),
         last_seen: cell.last_seen_ns(),
-        claimed: number(cell.count(Event::Claimed)),
-        completed: number(cell.count(Event::Completed)),
-        timed_out: number(cell.count(Event::TimedOut)),
-        failed: number(cell.count(Event::Failed)),
+        claimed: count(cell.count(Event::Claimed)),
+        completed: count(cell.count(Event::Completed)),
+        timed_out: count(cell.count(Event::TimedOut)),
+        failed: count(cell.count(Event::Failed)),
     }
 }
 
 fn events(totals: &EventTotals) -> EventCounts {
     EventCounts {
-        submitted: number(totals.submitted),
-        claimed: number(totals.claimed),
-        completed: number(totals.completed),
-        canceled: number(totals.canceled),
-        timed_out: number(totals.timed_out),
-        dead: number(totals.dead),
-        failed: number(totals.failed),
+        submitted: count(totals.submitted),
+        claimed: count(totals.claimed),
+        completed: count(totals.completed),
+        canceled: count(totals.canceled),
+        timed_out: count(totals.timed_out),
+        dead: count(totals.dead),
+        failed: count(totals.failed),
     }
 }
 
 fn lengths(histogram: &Histogram) -> Lengths {
     Lengths {
-        count: number(histogram.count()),
-        mean_us: number(histogram.mean_us()),
-        p50_us: number(histogram.quantile_us(50)),
-        p90_us: number(histogram.quantile_us(90)),
-        p99_us: number(histogram.quantile_us(99)),
-        max_us: number(histogram.max_us()),
+        count: count(histogram.count()),
+        mean_us: count(histogram.mean_us()),
+        p50_us: count(histogram.quantile_us(50)),
+        p90_us: count(histogram.quantile_us(90)),
+        p99_us: count(histogram.quantile_us(99)),
+        max_us: count(histogram.max_us()),
     }
-}
-
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -53,7 +53,7 @@ pub async fn history(
     let (transitions, dropped) = transition::history(&row);
     Ok(api::GetTaskHistoryResponse {
         transitions: transitions.iter().map(transition).collect(),
-        dropped: i64::try_from(dropped).unwrap_or(i64::MAX),
+        dropped: convert::count(dropped),
     })
 }
 

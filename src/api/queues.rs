@@ -2,6 +2,7 @@
 
 use tonic::Status;
 
+use super::convert::count;
 use super::status::unexpected;
 use super::validate::{self, Checked, invalid};
 use crate::proto::{durable, v1alpha1 as api};
@@ -88,15 +89,14 @@ pub fn settings_in(queue: &str, outcome: Outcome) -> Result<api::QueueSettings, 
 }
 
 fn settings(queue: &str, kept: &durable::QueueSettings) -> api::QueueSettings {
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     api::QueueSettings {
         queue: queue.to_owned(),
         paused: kept.is_paused,
-        max_in_flight: number(kept.max_in_flight),
+        max_in_flight: count(kept.max_in_flight),
         group_by: kept.group_by.clone(),
-        max_in_flight_per_group: number(kept.max_in_flight_per_group),
-        max_claims_per_s: number(kept.max_claims_per_s),
-        max_waiting: number(kept.max_waiting),
+        max_in_flight_per_group: count(kept.max_in_flight_per_group),
+        max_claims_per_s: count(kept.max_claims_per_s),
+        max_waiting: count(kept.max_waiting),
         default_timeout: kept.default_timeout_s,
         default_claim_timeout: kept.default_claim_timeout_s,
         retention: kept.retention_s,
@@ -107,14 +107,13 @@ fn settings(queue: &str, kept: &durable::QueueSettings) -> api::QueueSettings {
 pub fn get(view: &dyn View, queue: &str, now_ns: i64) -> api::GetQueueResponse {
     let kept = view.controls().of(queue);
     let kept = kept.map_or_else(Default::default, |control| control.settings.clone());
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let counts = view.counts().queue(queue);
     let states = counts.into_iter().flat_map(|counts| counts.states.values());
     let figures = api::QueueFigures {
-        waiting: number(view.waiting(queue)),
-        in_flight: number(counts.map_or(0, |counts| counts.in_flight)),
-        delayed: number(states.map(|line| line.delayed).sum()),
-        claims_used: number(limits::claims_used(view, queue, now_ns)),
+        waiting: count(view.waiting(queue)),
+        in_flight: count(counts.map_or(0, |counts| counts.in_flight)),
+        delayed: count(states.map(|line| line.delayed).sum()),
+        claims_used: count(limits::claims_used(view, queue, now_ns)),
         paused_since: kept.paused_since_ns,
         regrouping: kept.regrouping.is_some(),
     };

@@ -10,8 +10,9 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::convert::{self, Translator};
+use super::convert::{self, Translator, count};
 use super::idempotency;
+use super::service::task_in;
 use super::status::unexpected;
 use super::validate::{self, Checked, invalid};
 use crate::node::Node;
@@ -180,10 +181,6 @@ fn decoded(value: &Bytes) -> Result<durable::Schedule, Status> {
     schedule::decode(value).map_err(|error: StoreError| Status::internal(error.to_string()))
 }
 
-fn count(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// A schedule as clients see it.
 fn message(name: &str, schedule: durable::Schedule) -> Schedule {
     let uuid = Uuid::from_slice(&schedule.last_uuid);
@@ -321,11 +318,8 @@ impl ScheduleService for Schedules {
                 run_ns,
                 run_time: rfc3339(run_ns),
             };
-            let task = match self.node.execute(Kind::RunSchedule(run), key).await? {
-                Outcome::Task(task) => task.as_ref().map(convert::task),
-                Outcome::Refused(refusal) => return Err(refusal.into()),
-                _ => return Err(unexpected()),
-            };
+            let task = task_in(self.node.execute(Kind::RunSchedule(run), key).await?)?;
+            let task = task.as_ref().map(convert::task);
             Ok(RunScheduleResponse { task })
         };
         self.calls.run.run(&metadata, work).await

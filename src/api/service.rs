@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::call::{self, Call};
-use super::convert::{self, Translator};
+use super::convert::{self, Translator, count};
 use super::status::unexpected;
 use super::validate::Checked;
 use super::{batch, bulk, figures, idempotency, looking, queues, validate};
@@ -124,7 +124,11 @@ impl Service {
     }
 }
 
-fn task_in(outcome: Outcome) -> Result<Option<Row>, Status> {
+/// The task in an outcome, or none.
+///
+/// # Errors
+/// If it is a refusal.
+pub(super) fn task_in(outcome: Outcome) -> Result<Option<Row>, Status> {
     match outcome {
         Outcome::Task(task) => Ok(task),
         Outcome::Refused(refusal) => Err(refusal.into()),
@@ -134,10 +138,6 @@ fn task_in(outcome: Outcome) -> Result<Option<Row>, Status> {
 
 fn message(row: Option<Row>) -> Option<Task> {
     row.as_ref().map(convert::task)
-}
-
-fn count(tasks: u64) -> i64 {
-    i64::try_from(tasks).unwrap_or(i64::MAX)
 }
 
 fn state_counts(counts: &QueueCounts) -> BTreeMap<String, i64> {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::answer::{Answer, Failure};
 use super::client::{ChangingClient, Service};
 use super::fields::Target;
-use super::tasks::{NO_MATCH, show};
+use super::tasks::{acted, show};
 use crate::config::value::seconds;
 use crate::proto::v1alpha1::FailTaskRequest;
 
@@ -47,10 +47,6 @@ impl FailTask {
         let answer = Answer::new(self.client.client.format, &response, |r| {
             show(r.task.as_ref())
         })?;
-        Ok(if response.task.is_some() {
-            answer
-        } else {
-            answer.unmatched(NO_MATCH)
-        })
+        Ok(acted(answer, response.task.as_ref()))
     }
 }

@@ -8,7 +8,7 @@ use super::answer::{Answer, Failure};
 use super::client::{ChangingClient, Service};
 use super::fields::{Target, from_json};
 use super::human::section;
-use super::tasks::{NO_MATCH, show};
+use super::tasks::{acted, show};
 use crate::config::value::seconds;
 use crate::proto::v1alpha1::{
     CancelTaskRequest, CompleteTaskRequest, CompleteTaskResponse, ExtendTaskRequest,
@@ -45,11 +45,7 @@ impl CompleteTask {
         let rpc = async |service: &mut Service, request| service.complete_task(request).await;
         let response = self.client.change(request, Duration::ZERO, rpc).await?;
         let answer = Answer::new(self.client.client.format, &response, show_completed)?;
-        Ok(if response.task.is_some() {
-            answer
-        } else {
-            answer.unmatched(NO_MATCH)
-        })
+        Ok(acted(answer, response.task.as_ref()))
     }
 }
 
@@ -90,11 +86,7 @@ impl CancelTask {
         let answer = Answer::new(self.client.client.format, &response, |r| {
             show(r.task.as_ref())
         })?;
-        Ok(if response.task.is_some() {
-            answer
-        } else {
-            answer.unmatched(NO_MATCH)
-        })
+        Ok(acted(answer, response.task.as_ref()))
     }
 }
 
@@ -130,10 +122,6 @@ impl ExtendTask {
         let answer = Answer::new(self.client.client.format, &response, |r| {
             show(r.task.as_ref())
         })?;
-        Ok(if response.task.is_some() {
-            answer
-        } else {
-            answer.unmatched(NO_MATCH)
-        })
+        Ok(acted(answer, response.task.as_ref()))
     }
 }

@@ -12,7 +12,15 @@ use crate::config::value::seconds;
 use crate::proto::v1alpha1::{GetTaskRequest, GetTaskResponse, Task, UpdateTaskRequest};
 
 /// What is said when a call found no task to act on.
-pub const NO_MATCH: &str = "no live task has that uuid, queue and state";
+const NO_MATCH: &str = "no live task has that uuid, queue and state";
+
+/// The answer of an act that was meant for one task.
+pub fn acted(answer: Answer, task: Option<&Task>) -> Answer {
+    match task {
+        Some(_) => answer,
+        None => answer.unmatched(NO_MATCH),
+    }
+}
 
 /// A task for people; nothing where there is none.
 pub fn show(task: Option<&Task>) -> String {
@@ -155,10 +163,6 @@ impl UpdateTask {
         let answer = Answer::new(self.client.client.format, &response, |r| {
             show(r.task.as_ref())
         })?;
-        Ok(if response.task.is_some() {
-            answer
-        } else {
-            answer.unmatched(NO_MATCH)
-        })
+        Ok(acted(answer, response.task.as_ref()))
     }
 }

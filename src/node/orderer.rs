@@ -6,12 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::proposer::{Proposal, Proposer};
-use crate::clock::Clock;
+use super::proposer::{MAX_WAITING, PATIENCE, Proposal, Proposer, no_leader, refuse};
+use crate::clock::{self, Clock};
 use crate::raft::batches::Lost;
 use crate::raft::network::service::Forwarded;
 use crate::raft::types::Group;
@@ -27,6 +28,8 @@ const WINDOW_OF_CLUSTER: usize = 1;
 const MAX_GROUP_ITEMS: usize = 1024;
 /// Bytes that the commands in one entry count for, give or take one item.
 const MAX_GROUP_BYTES: usize = 4 << 20;
+/// How often it is looked at whether commands have waited too long behind an entry.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Batches of this node itself go no way at all.
 const OWN_ROUTE: u64 = 0;
 
@@ -55,11 +58,11 @@ impl Item {
 }
 
 /// Groups what comes until the node ends.
-pub async fn run(proposer: Proposer, clock: Arc<Clock>, mut items: mpsc::Receiver<Item>) {
+pub async fn run(proposer: Proposer, clock: Arc<Clock>, mut items_in: mpsc::Receiver<Item>) {
     let group_commands = metrics::histogram!("corndogs_group_commands");
     let mut under_way = VecDeque::with_capacity(WINDOW_ALONE);
     let mut waiting = Vec::with_capacity(MAX_GROUP_ITEMS);
-    while items.recv_many(&mut waiting, MAX_GROUP_ITEMS).await > 0 {
+    while items_in.recv_many(&mut waiting, MAX_GROUP_ITEMS).await > 0 {
         waiting.retain(Item::is_wanted);
         while !waiting.is_empty() {
             let rest = waiting.split_off(group_len(&waiting));
@@ -70,12 +73,40 @@ pub async fn run(proposer: Proposer, clock: Arc<Clock>, mut items: mpsc::Receive
             group_commands.record(group.commands_count());
             under_way.extend(group.propose(proposer.raft(), &clock).await);
             while under_way.len() >= window(proposer.raft())
-                && let Some(oldest) = under_way.pop_front()
+                && let Some(mut oldest) = under_way.pop_front()
             {
-                drop(oldest.await);
+                // A leader that lost its quorum may wait for long: what waits behind it must not.
+                let since = clock::monotonic();
+                while tokio::time::timeout(LOOK_AGAIN, &mut oldest).await.is_err() {
+                    refuse_overdue(&mut items_in, &mut waiting, since);
+                }
             }
         }
     }
+}
+
+/// Answers what has waited long enough behind an entry that is under way `since` then: nothing was done. A follower's
+/// commands go back to it.
+fn refuse_overdue(items: &mut mpsc::Receiver<Item>, waiting: &mut Vec<Item>, since: Duration) {
+    while waiting.len() < MAX_WAITING
+        && let Ok(item) = items.try_recv()
+    {
+        waiting.push(item);
+    }
+    let now = clock::monotonic();
+    let is_stuck = now.saturating_sub(since) >= PATIENCE;
+    let is_overdue = |item: &mut Item| match item {
+        Item::Own(proposal) => proposal.is_overdue(now),
+        Item::Forwarded(_) => is_stuck,
+    };
+    let mut own = Vec::new();
+    for item in waiting.extract_if(.., is_overdue) {
+        match item {
+            Item::Own(proposal) => own.push(proposal),
+            Item::Forwarded(batch) => batch.refusals.refuse(batch.origin.batch, Lost::NothingDone),
+        }
+    }
+    refuse(own, &no_leader());
 }
 
 fn window(raft: &Raft) -> usize {

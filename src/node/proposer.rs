@@ -23,7 +23,7 @@ use crate::raft::types::Group;
 use crate::raft::{Leadership, Raft};
 
 /// Commands that may wait for their turn; more are refused.
-const MAX_WAITING: usize = 16_384;
+pub const MAX_WAITING: usize = 16_384;
 /// Bytes of commands that may wait or be under way; more are refused.
 const MAX_IN_FLIGHT_BYTES: usize = 256 << 20;
 /// What a task that a claim of many may find counts for, among the bytes in flight and in an

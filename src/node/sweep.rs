@@ -18,6 +18,8 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(1);
 const QUEUES_A_LOOK: usize = 100;
 
 const NS_PER_S: i64 = 1_000_000_000;
+/// How many tasks one step of regrouping looks at: it reads each of them.
+const REGROUP_STEP: u32 = 250;
 
 /// How often the first delayed task is looked at: seldom while it is far off, often when it is near.
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
@@ -152,9 +154,6 @@ impl Node {
         Ok(is_due.then_some(Kind::Forget(durable::Forget { limit: STEP })))
     }
 }
-
-/// How many tasks one step of regrouping looks at: it reads each of them.
-const REGROUP_STEP: u32 = 250;
 
 /// Moves the tasks of queues to other groups where settings ask for it, for as long as this node leads.
 pub async fn regroup(node: Node) {

@@ -6,8 +6,7 @@ use uuid::Uuid;
 
 use super::archive::ended;
 use super::outcome::Cursor;
-use super::step::{Step, read_uuid, refused};
-use super::timeout::DEFAULT_LIMIT;
+use super::step::{Step, limit, read_uuid, refused};
 use super::{Outcome, Refusal, filter, names, transition};
 use crate::proto::durable::{self, BulkCursor, bulk::Act};
 use crate::store::history::TransitionKind;
@@ -50,10 +49,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, bulk: durable::Bulk) -> Result
             found.changes.extend(change(view, now_ns, act, task));
         }
     };
-    let limit = match bulk.limit {
-        0 => DEFAULT_LIMIT,
-        limit => limit,
-    };
+    let limit = limit(bulk.limit);
     let resume = match filter::may_fit_live(&filter, view.counts()) {
         true => scan(view, after, limit, &mut found, look)?,
         false => None,
@@ -86,11 +82,11 @@ impl Found {
 fn scan(
     view: &impl View,
     mut after: Option<Uuid>,
-    limit: u32,
+    limit: usize,
     found: &mut Found,
     look: impl Fn(&Arc<Task>, &mut Found),
 ) -> Result<Option<Uuid>, StoreError> {
-    let mut left = limit as usize;
+    let mut left = limit;
     loop {
         let page = view.live_after(after, left)?;
         for task in &page.tasks {
@@ -120,21 +116,16 @@ fn read_cursor(cursor: Option<&BulkCursor>) -> Result<Option<(Uuid, u64)>, Refus
 
 /// What the act does to a task; none if it leaves it alone.
 fn change(view: &impl View, now_ns: i64, act: &Act, before: &Arc<Task>) -> Option<Change> {
-    let (before, after) = (
-        before.clone(),
-        match act {
-            Act::Cancel(_) => {
-                let kind = TransitionKind::Canceled;
-                let after = Arc::new(ended(now_ns, before, kind, names::canceled()));
-                let before = before.clone();
-                return Some(Change::Cancel { before, after });
-            }
-            Act::Requeue(requeue) => requeued(view, now_ns, requeue, before)?,
-            Act::Change(change) => changed(view, now_ns, change, before),
-        },
-    );
-    let after = Arc::new(after);
-    Some(Change::Replace { before, after })
+    let after = match act {
+        Act::Cancel(_) => ended(now_ns, before, TransitionKind::Canceled, names::canceled()),
+        Act::Requeue(requeue) => requeued(view, now_ns, requeue, before)?,
+        Act::Change(change) => changed(view, now_ns, change, before),
+    };
+    let (before, after) = (before.clone(), Arc::new(after));
+    Some(match act {
+        Act::Cancel(_) => Change::Cancel { before, after },
+        Act::Requeue(_) | Act::Change(_) => Change::Replace { before, after },
+    })
 }
 
 /// The row as it is put back: claimable now, its attempts starting anew, its lease over.

@@ -2,18 +2,14 @@
 //! own, or of all others.
 
 use super::Outcome;
-use super::step::Step;
-use super::timeout::DEFAULT_LIMIT;
+use super::step::{Step, limit};
 use crate::proto::durable::Expire;
 use crate::store::record::{Bucket, BucketKey};
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, expire: Expire) -> Result<Step, StoreError> {
-    let limit = match expire.limit {
-        0 => u64::from(DEFAULT_LIMIT),
-        limit => u64::from(limit),
-    };
-    let mut tasks = 0;
+    let limit = limit(expire.limit);
+    let mut tasks = 0u64;
     let queue = expire.queue.as_str();
     // No task ends in the first entry of a log: all of a queue's buckets come behind this.
     let mut after = (!queue.is_empty()).then(|| BucketKey {
@@ -29,7 +25,7 @@ pub(super) fn step(view: &impl View, expire: Expire) -> Result<Step, StoreError>
         let Some((key, bucket)) = next.filter(is_due) else {
             break false;
         };
-        if tasks >= limit {
+        if tasks >= limit as u64 {
             break true;
         }
         tasks += bucket.uuids.len() as u64;

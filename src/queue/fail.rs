@@ -12,8 +12,8 @@ use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, fail: Fail) -> Result<Step, StoreError> {
     let before = match find(view, fail.target.as_ref())? {
-        Found::Live(task) => task,
-        Found::Nothing => return Ok((Outcome::Task(None), Vec::new())),
+        Found::Live(task) if task.is_in_flight() => task,
+        Found::Live(_) | Found::Nothing => return Ok((Outcome::Task(None), Vec::new())),
         Found::Refused(refusal) => return Ok(refused(refusal)),
     };
     let retry = match fail.retry_after_s {

@@ -1,16 +1,12 @@
 //! Forget: remembered answers go once their time is over, in the order of their times.
 
 use super::Outcome;
-use super::step::Step;
-use super::timeout::DEFAULT_LIMIT;
+use super::step::{Step, limit};
 use crate::proto::durable::Forget;
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, forget: Forget) -> Result<Step, StoreError> {
-    let limit = match forget.limit {
-        0 => DEFAULT_LIMIT as usize,
-        limit => limit as usize,
-    };
+    let limit = limit(forget.limit);
     let mut after = None;
     let mut changes = Vec::new();
     let more = loop {

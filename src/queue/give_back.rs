@@ -22,14 +22,14 @@ pub(super) enum Retry {
 /// place, and the timeout that claims start with; no timeout runs.
 pub(super) fn given_back(now_ns: i64, before: &Task, kind: TransitionKind, retry: &Retry) -> Task {
     let back = before.auto_target_state.clone();
-    let (current_state, auto_target_state) = match is_last(before, retry) {
-        true => (names::dead(), back),
-        false => (back, before.current_state.clone()),
+    let (current_state, auto_target_state, not_before_ns) = match is_last(before, retry) {
+        true => (names::dead(), back, None),
+        false => {
+            let not_before_ns = not_before_ns(now_ns, before, retry);
+            (back, before.current_state.clone(), not_before_ns)
+        }
     };
-    let not_before_ns = match is_last(before, retry) {
-        true => before.not_before_ns,
-        false => not_before_ns(now_ns, before, retry).unwrap_or(before.not_before_ns),
-    };
+    let not_before_ns = not_before_ns.unwrap_or(before.not_before_ns);
     Task {
         current_state,
         auto_target_state,

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
+use super::submit;
 use crate::proto::durable::QueueSettings;
 use crate::store::View;
 use crate::store::record::{Extras, Name, Task};
@@ -60,10 +59,7 @@ fn name(
     if value.len() <= MAX_NAME_BYTES && !value.chars().any(char::is_control) {
         return shared(value);
     }
-    let digest: [u8; 32] = Sha256::digest(value).into();
-    let digest = digest[..16]
-        .iter()
-        .fold(0, |number, byte| (number << 8) | u128::from(*byte));
+    let digest = submit::digest_of(value.as_bytes());
     shared(&format!("{DIGEST}{digest:032x}"))
 }
 

@@ -70,7 +70,7 @@ pub fn apply(
 ) -> Result<Vec<Outcome>, StoreError> {
     let now_ns = store.begin_entry(group.now_ns);
     let mut outcomes = Vec::with_capacity(group.commands.len());
-    for change in ripen::due(store, now_ns, timeout::DEFAULT_LIMIT)?.0 {
+    for change in ripen::due(store, now_ns, step::limit(0))?.0 {
         store.record(change)?;
     }
     for command in group.commands {

@@ -9,17 +9,13 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::set_queue::settings_change;
-use super::step::Step;
-use super::timeout::DEFAULT_LIMIT;
+use super::step::{Step, limit};
 use super::{Outcome, grouping};
 use crate::proto::durable::{Regroup, Regrouping};
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, regroup: Regroup) -> Result<Step, StoreError> {
-    let limit = match regroup.limit {
-        0 => DEFAULT_LIMIT,
-        limit => limit,
-    };
+    let limit = limit(regroup.limit);
     let control = view.controls().of(&regroup.queue);
     let settings = control.map(|control| control.settings.clone());
     let cursor = settings

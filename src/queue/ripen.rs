@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use super::Outcome;
-use super::step::Step;
-use super::timeout::DEFAULT_LIMIT;
+use super::step::{Step, limit};
 use crate::proto::durable::Ripen;
 use crate::store::record::Task;
 use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, ripen: Ripen) -> Result<Step, StoreError> {
-    let limit = match ripen.limit {
-        0 => DEFAULT_LIMIT,
-        limit => limit,
-    };
+    let limit = limit(ripen.limit);
     let (changes, more) = due(view, now_ns, limit)?;
     let tasks = changes.len() as u64;
     Ok((Outcome::Ripened { tasks, more }, changes))
@@ -25,7 +21,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, ripen: Ripen) -> Result<Step, 
 pub(super) fn due(
     view: &impl View,
     now_ns: i64,
-    limit: u32,
+    limit: usize,
 ) -> Result<(Vec<Change>, bool), StoreError> {
     let mut changes = Vec::new();
     if !view.counts().any_delayed() {
@@ -37,7 +33,7 @@ pub(super) fn due(
         let Some((ripening, uuid)) = next.filter(|next| next.0.at_ns <= now_ns) else {
             return Ok((changes, false));
         };
-        if changes.len() >= limit as usize {
+        if changes.len() >= limit {
             return Ok((changes, true));
         }
         let missing = || StoreError::damaged("delayed", format!("task {uuid} is no live task"));

@@ -11,6 +11,9 @@ use super::{
 use crate::proto::durable::{Command, command::Kind};
 use crate::store::{Change, Changes, StoreError};
 
+/// How many rows a step looks at where the command does not say.
+const DEFAULT_LIMIT: usize = 1000;
+
 /// What a command comes to, and the changes that make it so, in order.
 pub type Step = (Outcome, Vec<Change>);
 
@@ -76,6 +79,14 @@ pub(super) fn record_all(store: &mut impl Changes, changes: Vec<Change>) -> Resu
     changes
         .into_iter()
         .try_for_each(|change| store.record(change))
+}
+
+/// How many rows a step looks at: as many as its command says, or so many that nothing else waits long.
+pub(super) fn limit(given: u32) -> usize {
+    match given {
+        0 => DEFAULT_LIMIT,
+        given => given as usize,
+    }
 }
 
 /// The step that changes nothing and says why.

@@ -153,7 +153,12 @@ fn new_task(
 
 /// Tells one request from another: the first 16 bytes of the SHA-256 of its encoding.
 fn digest(submit: &Submit) -> u128 {
-    let digest: [u8; 32] = Sha256::digest(submit.encode_to_vec()).into();
+    digest_of(&submit.encode_to_vec())
+}
+
+/// The first 16 bytes of a SHA-256.
+pub(super) fn digest_of(bytes: &[u8]) -> u128 {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
     digest[..16]
         .iter()
         .fold(0, |number, byte| (number << 8) | u128::from(*byte))

@@ -4,20 +4,14 @@ use std::sync::Arc;
 
 use super::Outcome;
 use super::give_back::{Retry, given_back};
-use super::step::Step;
+use super::step::{Step, limit};
 use crate::proto::durable::TimeOut;
 use crate::store::history::TransitionKind;
 use crate::store::record::{Deadline, Task};
 use crate::store::{Change, StoreError, View};
 
-/// How many tasks a step looks at where the command does not say.
-pub(super) const DEFAULT_LIMIT: u32 = 1000;
-
 pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<Step, StoreError> {
-    let limit = match time_out.limit {
-        0 => DEFAULT_LIMIT,
-        limit => limit,
-    };
+    let limit = limit(time_out.limit);
     let mut after = time_out.after.map(|after| Deadline {
         at_ns: after.at_ns,
         seq: after.seq,

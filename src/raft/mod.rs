@@ -354,6 +354,9 @@ fn config(options: &Options) -> Config {
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: options.keep_entries,
         enable_pre_vote: Some(true),
+        // A leader replicates entries before its own disk has them. If it went on in the same term after a
+        // crash, it would write others under their log ids, and the nodes would come apart.
+        enable_leader_restore: Some(false),
         backoff: "50ms 100ms 200ms ...1s".into(),
         ..Config::default()
     }

@@ -229,16 +229,14 @@ impl State {
 
     /// Keeps the heads of groups in step with a change that is absorbed. Costs nothing for tasks of no group.
     fn follow(&mut self, change: &Change) -> Result<()> {
-        match change {
-            Change::Submit(task) => self.follow_heads(task),
-            Change::Replace { before, after }
-            | Change::TimeOut { before, after }
-            | Change::Fail { before, after } => {
-                self.follow_heads(before)?;
+        let (before, after) = change.live_rows();
+        if let Some(before) = before {
+            self.follow_heads(before)?;
+        }
+        // All lines of a group are brought in step at once.
+        match after {
+            Some(after) if before.is_none_or(|before| before.group() != after.group()) => {
                 self.follow_heads(after)
-            }
-            Change::Complete { before, .. } | Change::Cancel { before, .. } => {
-                self.follow_heads(before)
             }
             _ => Ok(()),
         }
@@ -246,24 +244,21 @@ impl State {
 
     /// Notes the queue whose settings change, or that had a task in flight and has it no more.
     fn note_loosened(&mut self, change: &Change) {
-        let queue = match change {
-            Change::Document { key, .. } if key.kind == SETTINGS => &key.name,
-            _ if self.ledger.controls().is_empty() => return,
-            Change::Replace { before, after }
-            | Change::TimeOut { before, after }
-            | Change::Fail { before, after }
-                if before.is_in_flight() && !after.is_in_flight() =>
-            {
-                &before.queue
-            }
-            Change::Complete { before, .. } | Change::Cancel { before, .. }
-                if before.is_in_flight() =>
-            {
-                &before.queue
-            }
-            _ => return,
-        };
-        self.lines.ready().loosened(queue);
+        if let Change::Document { key, .. } = change
+            && key.kind == SETTINGS
+        {
+            self.lines.ready().loosened(&key.name);
+        }
+        if self.ledger.controls().is_empty() {
+            return;
+        }
+        let (before, after) = change.live_rows();
+        if let Some(before) = before
+            && before.is_in_flight()
+            && !after.is_some_and(|after| after.is_in_flight())
+        {
+            self.lines.ready().loosened(&before.queue);
+        }
     }
 
     /// Forgets what a row held that is no longer in the active overlays.

@@ -198,6 +198,24 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The live row that it takes away, and the one that it brings. Whoever keeps something in step with live
+    /// tasks looks here, and so misses no kind of change.
+    pub fn live_rows(&self) -> (Option<&Arc<Task>>, Option<&Arc<Task>>) {
+        match self {
+            Self::Submit(task) => (None, Some(task)),
+            Self::Replace { before, after }
+            | Self::TimeOut { before, after }
+            | Self::Fail { before, after } => (Some(before), Some(after)),
+            Self::Complete { before, .. } | Self::Cancel { before, .. } => (Some(before), None),
+            Self::Expire { .. }
+            | Self::Remember { .. }
+            | Self::Forget { .. }
+            | Self::Document { .. } => (None, None),
+        }
+    }
+}
+
 /// A view that takes changes.
 ///
 /// Entries come whole: [`Changes::begin_entry`], any number of

@@ -2,6 +2,7 @@
 //!
 //! `CORNDOGS_BIN` names another binary to test, `CORNDOGS_SEED` repeats random choices,
 //! `CORNDOGS_FAULT_ROUNDS` says how often each fault happens (20 is the full run),
+//! `CORNDOGS_RESTART_ROUNDS` how often the leader is killed and started at once (100 is the full run),
 //! `CORNDOGS_AWAY_ENTRIES` for how many log entries a node is away (1000000 is the full run),
 //! `CORNDOGS_WAITERS` how many claims wait (10000 is the full run),
 //! `CORNDOGS_LEASES` how many leases are given while workers stop in the middle (1000000 is the full run),
@@ -37,6 +38,7 @@ mod minority;
 mod peers;
 mod queue_controls;
 mod reads;
+mod restarts;
 mod retries;
 mod rolling;
 mod schedules;

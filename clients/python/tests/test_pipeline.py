@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-from conftest import HERE
 from servers import PATIENCE, ROOT
 
 PIPELINE = ROOT / "examples" / "pipeline" / "pipeline.py"
@@ -33,7 +32,7 @@ class Workers:
         return [sys.executable, str(PIPELINE), role, *self.options, *options]
 
     def environment(self):
-        return {**os.environ, "PYTHONPATH": str(HERE.parent)}
+        return {**os.environ, "PYTHONPATH": str(ROOT / "clients" / "python")}
 
     def _start(self, stage):
         return subprocess.Popen(self.command(stage), env=self.environment())

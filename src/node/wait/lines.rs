@@ -181,17 +181,13 @@ impl Lines {
 
     /// Whose turn it is now, in order. `room` tells how many tasks of a line can be claimed, and how
     /// many claims its queue lets through.
-    pub fn turns<R: Into<Room>>(
-        &mut self,
-        now: Duration,
-        mut room: impl FnMut(&Line) -> R,
-    ) -> Vec<Turn> {
+    pub fn turns(&mut self, now: Duration, mut room: impl FnMut(&Line) -> Room) -> Vec<Turn> {
         let mut turns = Vec::new();
         for line in std::mem::take(&mut self.due) {
             if !self.lines.contains_key(&line) {
                 continue;
             }
-            let room = room(&line).into();
+            let room = room(&line);
             while let Some(turn) = self.next_turn(&line, room) {
                 self.remove(turn.node, turn.ticket);
                 self.give(turn, line.clone(), now);

@@ -16,15 +16,6 @@ pub struct Room {
     pub claims: Option<u64>,
 }
 
-impl From<u64> for Room {
-    fn from(tasks: u64) -> Self {
-        Self {
-            tasks,
-            claims: None,
-        }
-    }
-}
-
 impl Room {
     /// The room of a line at `now_ns`. Notes in `paced` when its queue lets more claims through, if that is a matter
     /// of time alone.

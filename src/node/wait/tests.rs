@@ -14,6 +14,14 @@ use crate::store::ready::Line;
 const LIMIT: Duration = Duration::from_secs(1);
 const NODES: u64 = 3;
 
+/// Room for so many claims, whatever the queue.
+fn tasks(tasks: u64) -> Room {
+    Room {
+        tasks,
+        claims: None,
+    }
+}
+
 fn line(number: u8) -> Line {
     (format!("queue {number}").into(), "submitted".into())
 }
@@ -229,10 +237,10 @@ impl Pair {
     }
 
     fn check(&mut self) {
-        let tasks = self.model.tasks.clone();
+        let counts = self.model.tasks.clone();
         let claimable = |at: &Line| {
             let number = (0..3).find(|number| line(*number) == *at).unwrap();
-            tasks.get(&number).copied().unwrap_or(0)
+            tasks(counts.get(&number).copied().unwrap_or(0))
         };
         let now = self.model.now;
         assert_eq!(self.lines.turns(now, claimable), self.model.turns());
@@ -275,20 +283,20 @@ fn one_task_is_one_turn() {
         entered(&mut lines, session, ticket);
     }
     let at = Duration::from_secs;
-    assert_eq!(lines.turns(at(0), |_| 0), []);
+    assert_eq!(lines.turns(at(0), |_| tasks(0)), []);
     // Nothing is looked at that nobody said anything of.
-    assert_eq!(lines.turns(at(0), |_| 1), []);
+    assert_eq!(lines.turns(at(0), |_| tasks(1)), []);
     lines.ready(line(0));
-    assert_eq!(tickets(&lines.turns(at(0), |_| 1)), [1]);
+    assert_eq!(tickets(&lines.turns(at(0), |_| tasks(1))), [1]);
     lines.ready(line(0));
-    assert_eq!(lines.turns(at(0), |_| 1), []);
+    assert_eq!(lines.turns(at(0), |_| tasks(1)), []);
     // It found nothing, and stands at its old place.
     entered(&mut lines, session, 1);
-    assert_eq!(tickets(&lines.turns(at(0), |_| 2)), [1, 2]);
+    assert_eq!(tickets(&lines.turns(at(0), |_| tasks(2))), [1, 2]);
     lines.leave(1, session, 1);
-    assert_eq!(lines.turns(at(0), |_| 1), []);
+    assert_eq!(lines.turns(at(0), |_| tasks(1)), []);
     lines.leave(1, session, 2);
-    assert_eq!(tickets(&lines.turns(at(0), |_| 1)), [3]);
+    assert_eq!(tickets(&lines.turns(at(0), |_| tasks(1))), [3]);
 }
 
 #[test]
@@ -300,17 +308,17 @@ fn a_silent_node_holds_nobody_up() {
     }
     lines.enter(2, other, 9, 9, [line(0)].into());
     let at = Duration::from_secs;
-    assert_eq!(tickets(&lines.turns(at(0), |_| 1)), [1]);
+    assert_eq!(tickets(&lines.turns(at(0), |_| tasks(1))), [1]);
     lines.end_turns(at(0));
-    assert_eq!(lines.turns(at(0), |_| 1), []);
+    assert_eq!(lines.turns(at(0), |_| tasks(1)), []);
     // All the others of that node are passed over.
     lines.end_turns(at(1));
-    assert_eq!(tickets(&lines.turns(at(1), |_| 1)), [9]);
+    assert_eq!(tickets(&lines.turns(at(1), |_| tasks(1))), [9]);
     lines.leave(2, other, 9);
-    assert_eq!(lines.turns(at(2), |_| 1), []);
+    assert_eq!(lines.turns(at(2), |_| tasks(1)), []);
     // It speaks, and its claims have kept their places.
     lines.leave(1, hung, 1);
-    assert_eq!(tickets(&lines.turns(at(3), |_| 1)), [2]);
+    assert_eq!(tickets(&lines.turns(at(3), |_| tasks(1))), [2]);
 }
 
 /// One slot of a queue is one turn, however many lines of it claims stand in.

@@ -805,6 +805,9 @@ impl Model {
             Err(refused) => return refused,
         };
         let before = self.tasks[at].row.clone();
+        if !before.is_held() {
+            return Answer::Task(None);
+        }
         let row = &mut self.tasks[at].row;
         let wait = match fail.retry_after_s {
             0 => row.wait(true),

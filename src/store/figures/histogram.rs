@@ -25,15 +25,7 @@ pub struct Histogram {
 impl Histogram {
     /// Takes in one length.
     pub fn record(&mut self, us: u64) {
-        let bucket = bucket_of(us);
-        match self.buckets.binary_search_by_key(&bucket, |entry| entry.0) {
-            Ok(at) => {
-                if let Some((_, count)) = self.buckets.get_mut(at) {
-                    *count += 1;
-                }
-            }
-            Err(at) => self.buckets.insert(at, (bucket, 1)),
-        }
+        self.add(bucket_of(us), 1);
         self.max_us = self.max_us.max(us);
         self.sum_us = self.sum_us.saturating_add(us);
     }
@@ -41,17 +33,21 @@ impl Histogram {
     /// Takes in all that another one holds.
     pub fn merge(&mut self, other: &Self) {
         for (bucket, more) in &other.buckets {
-            match self.buckets.binary_search_by_key(bucket, |entry| entry.0) {
-                Ok(at) => {
-                    if let Some((_, count)) = self.buckets.get_mut(at) {
-                        *count += more;
-                    }
-                }
-                Err(at) => self.buckets.insert(at, (*bucket, *more)),
-            }
+            self.add(*bucket, *more);
         }
         self.max_us = self.max_us.max(other.max_us);
         self.sum_us = self.sum_us.saturating_add(other.sum_us);
+    }
+
+    fn add(&mut self, bucket: u16, more: u64) {
+        match self.buckets.binary_search_by_key(&bucket, |entry| entry.0) {
+            Ok(at) => {
+                if let Some((_, count)) = self.buckets.get_mut(at) {
+                    *count += more;
+                }
+            }
+            Err(at) => self.buckets.insert(at, (bucket, more)),
+        }
     }
 
     /// How many lengths it holds.
