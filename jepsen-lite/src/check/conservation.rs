@@ -1,5 +1,7 @@
 //! The totals agree with each other and with what clients were told. They are read while nothing is under way.
 
+use std::collections::BTreeMap;
+
 use super::{Done, Origin, Violation, origins, violation};
 use crate::history::{Answer, Counts, Operation, Outcome, Request};
 
@@ -12,7 +14,7 @@ pub fn check(operations: &[Operation]) -> Vec<Violation> {
             check_sum(operation, counts, &mut found);
             check_submitted(operation, counts, origins.values(), &mut found);
             check_archived(operation, counts, operations, &mut found);
-            check_live(operation, counts, operations, &mut found);
+            check_live(operation, counts, operations, &origins, &mut found);
         }
     }
     found
@@ -69,12 +71,12 @@ fn check_archived(
 }
 
 /// `sure` were acknowledged before, `possible` are those and all that may have been done.
-fn check_range(
+fn check_range<'a>(
     what: &str,
     counted: i64,
-    mut sure: Vec<&Operation>,
+    mut sure: Vec<&'a Operation>,
     possible: usize,
-    read: &Operation,
+    read: &'a Operation,
     found: &mut Vec<Violation>,
 ) {
     let number = usize::try_from(counted).unwrap_or_default();
@@ -94,11 +96,12 @@ fn check_range(
     }
 }
 
-/// Nobody submits after the last totals: a task that is live later was live then.
+/// A task that was there before the totals were read and is live later was live then.
 fn check_live(
     read: &Operation,
     counts: &Counts,
     operations: &[Operation],
+    origins: &BTreeMap<&str, Origin>,
     found: &mut Vec<Violation>,
 ) {
     if counts.live != 0 {
@@ -112,7 +115,10 @@ fn check_live(
         _ => None,
     });
     for (look, task) in live {
-        if !task.is_archived {
+        let origin = origins.get(task.uuid.as_str());
+        let was_there = origin
+            .is_some_and(|origin| origin.done == Done::Yes && origin.operation.is_before(read));
+        if was_there && !task.is_archived {
             let says = format!("no task is counted as live, and one is: {task:?}");
             found.push(violation(says, &[read, look]));
         }
