@@ -103,9 +103,10 @@ fn begin(
     timeline.faults.push(Fault {
         from_us: now_us,
         until_us: u64::MAX,
-        node,
+        nodes: vec![node],
         kind: kind.name().to_owned(),
         was_leader,
+        did: String::new(),
     });
     timeline.faults.len() - 1
 }

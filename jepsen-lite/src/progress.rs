@@ -33,11 +33,8 @@ fn line(record: &Record, timeline: &Timeline, time_s: u64) -> String {
         Some(leader) => format!("node {leader} leads"),
         None => "nobody leads".to_owned(),
     };
-    let open = timeline
-        .faults
-        .last()
-        .filter(|fault| fault.until_us == u64::MAX);
-    let fault = open.map(|fault| format!(", {} of node {}", fault.kind, fault.node));
+    let open = timeline.faults.iter().filter(|fault| fault.is_open());
+    let open = open.map(|fault| format!(", {} of {:?}", fault.kind, fault.nodes));
     format!(
         "{:>4}/{time_s} s: {} ok, {} failed, {} unknown; {leader}; {} faults{}",
         record.now_us() / 1_000_000,
@@ -45,6 +42,6 @@ fn line(record: &Record, timeline: &Timeline, time_s: u64) -> String {
         tally.fail,
         tally.unknown,
         timeline.faults.len(),
-        fault.unwrap_or_default()
+        open.collect::<String>()
     )
 }

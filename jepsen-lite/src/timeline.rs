@@ -1,5 +1,7 @@
 //! What happened to the cluster meanwhile: faults and leaders.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A fault that was injected.
@@ -7,14 +9,23 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// When it began, microseconds since the run began.
     pub from_us: u64,
-    /// When the node was ready again.
+    /// When it was mended and the nodes were ready again; the largest number until then.
     pub until_us: u64,
-    /// The node that it struck.
-    pub node: u64,
-    /// `kill`, `pause` or `term`.
+    /// The nodes that it struck.
+    pub nodes: Vec<u64>,
+    /// The nemesis' name, as in `--nemesis`.
     pub kind: String,
-    /// Whether that node led.
+    /// Whether one of those nodes led.
     pub was_leader: bool,
+    /// What it really did, as `cut 2 links`; empty where the name says it all.
+    pub did: String,
+}
+
+impl Fault {
+    /// Whether it has not been mended yet.
+    pub fn is_open(&self) -> bool {
+        self.until_us == u64::MAX
+    }
 }
 
 /// A change of the leader, as the nodes tell it.
@@ -31,10 +42,12 @@ pub struct Reign {
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// In order.
+    /// In the order in which they began.
     pub faults: Vec<Fault>,
     /// In order.
     pub reigns: Vec<Reign>,
+    /// The nemeses that this machine can't do, and why.
+    pub left_out: BTreeMap<String, String>,
 }
 
 impl Timeline {

@@ -42,7 +42,7 @@ pub fn page(report: &Report, events: &[Event]) -> String {
         } else {
             "follower"
         };
-        let node = fault.node.to_string();
+        let node = format!("{:?}", fault.nodes);
         row(&[
             &seconds(fault.from_us),
             &seconds(fault.until_us),

@@ -110,7 +110,7 @@ fn draw_node(svg: &mut String, node: u64, y: f64, report: &Report, scale: &Scale
         .timeline
         .faults
         .iter()
-        .filter(|fault| fault.node == node)
+        .filter(|fault| fault.nodes.contains(&node))
     {
         let [from, until] = [fault.from_us, fault.until_us].map(|at| scale.x(at));
         let led = if fault.was_leader {
