@@ -15,10 +15,11 @@ mod progress;
 mod random;
 mod record;
 pub mod report;
+mod round;
 pub mod run;
 mod session;
 pub mod timeline;
-mod workload;
+pub mod workload;
 
 /// Why a run could not be carried through. It says nothing about the server's promises.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;

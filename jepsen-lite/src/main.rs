@@ -1,20 +1,29 @@
 //! `jepsen-lite`: exit 0 when no promise was broken, 1 when one was, 2 when there is no verdict.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
-use jepsen_lite::Failed;
+use clap::{Parser, Subcommand};
+use jepsen_lite::check::{Verdict, check, planted};
 use jepsen_lite::nemesis::Nemesis;
 use jepsen_lite::run::{Plan, run};
+use jepsen_lite::workload::{ALL, Workload};
+use jepsen_lite::{Failed, history};
 
 /// Starts a Corndogs cluster, works on it, breaks its nodes, and checks what clients were told.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How long clients work, seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     time: u64,
+    /// What clients do [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', hide_default_value = true, default_values_t = ALL)]
+    workload: Vec<Workload>,
     /// How nodes are broken
     #[arg(
         long,
@@ -26,8 +35,8 @@ struct Options {
     /// Repeats the choices of clients and nemeses
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many clients work at once
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=256))]
+    /// How many clients each workload has
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     clients: u64,
     /// The server [default: `corndogs` beside this program]
     #[arg(long)]
@@ -35,6 +44,17 @@ struct Options {
     /// Where history, reports and the nodes' logs go
     #[arg(long, default_value = "target/jepsen-lite")]
     out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Checks a history that was recorded before
+    Check {
+        /// A history.jsonl
+        history: PathBuf,
+    },
+    /// Shows which checker catches which bug
+    Planted,
 }
 
 fn plan(options: Options) -> Result<Plan, Failed> {
@@ -50,6 +70,7 @@ fn plan(options: Options) -> Result<Plan, Failed> {
     }
     Ok(Plan {
         time_s: options.time,
+        workloads: options.workload,
         nemeses: options.nemesis,
         seed: options.seed,
         clients: options.clients,
@@ -60,15 +81,69 @@ fn plan(options: Options) -> Result<Plan, Failed> {
 }
 
 /// Whether no promise was broken.
-async fn tested(options: Options) -> Result<bool, Failed> {
-    let plan = plan(options)?;
-    let report = run(&plan).await?;
-    for event in &report.smallest {
-        println!("{}", serde_json::to_string(event)?);
+async fn tested(mut options: Options) -> Result<bool, Failed> {
+    match options.command.take() {
+        Some(Command::Check { history }) => checked(&history),
+        Some(Command::Planted) => Ok(table()),
+        None => {
+            let plan = plan(options)?;
+            let report = run(&plan).await?;
+            for event in &report.smallest {
+                println!("{}", serde_json::to_string(event)?);
+            }
+            eprintln!("\n{}", report.verdict());
+            eprintln!("{}", plan.out.join("report.html").display());
+            Ok(report.is_valid)
+        }
     }
-    eprintln!("\n{}", report.verdict());
-    eprintln!("{}", plan.out.join("report.html").display());
-    Ok(report.is_valid)
+}
+
+fn checked(path: &Path) -> Result<bool, Failed> {
+    let name = path.display();
+    let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+    let operations =
+        history::read(BufReader::new(file)).map_err(|error| format!("{name}: {error}"))?;
+    let verdict = check(&operations);
+    show(&verdict);
+    if let Some(first) = verdict.violations.first() {
+        let calls = operations
+            .iter()
+            .filter(|one| first.calls.contains(&one.call));
+        for event in history::events(calls) {
+            println!("{}", serde_json::to_string(&event)?);
+        }
+    }
+    Ok(verdict.is_valid())
+}
+
+fn show(verdict: &Verdict) {
+    for (name, looked) in &verdict.checkers {
+        eprintln!(
+            "{name:<20} {:>9} looked at, {:>4} violations, {:>4} undecided",
+            looked.looked_at, looked.violations, looked.undecided
+        );
+    }
+    for violation in &verdict.violations {
+        eprintln!(
+            "{}: {} (calls {:?})",
+            violation.checker, violation.says, violation.calls
+        );
+    }
+}
+
+/// Whether each bug was caught by its checker.
+fn table() -> bool {
+    let planted = planted::planted();
+    println!("| bug planted | caught by | calls | seen by, too |");
+    println!("|---|---|---|---|");
+    for bug in &planted {
+        let caught = match bug.caught() {
+            Some(violation) => format!("{} | {:?}", bug.checker, violation.calls),
+            None => "NOBODY | ".to_owned(),
+        };
+        println!("| {} | {caught} | {} |", bug.bug, bug.others().join(", "));
+    }
+    planted.iter().all(|bug| bug.caught().is_some())
 }
 
 #[tokio::main(flavor = "current_thread")]

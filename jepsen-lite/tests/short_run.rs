@@ -2,10 +2,13 @@
 //!
 //! `CORNDOGS_BIN` names the server; without it, it is the one that was built into the same target directory.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::Command;
 
-use jepsen_lite::history::Event;
+use jepsen_lite::check::check;
+use jepsen_lite::history::read;
 use jepsen_lite::report::Report;
 
 fn server() -> PathBuf {
@@ -42,18 +45,22 @@ fn a_short_run_under_all_nemeses_is_valid() {
     assert!(report.is_valid);
     assert!(!report.timeline.faults.is_empty(), "no node was broken");
     assert!(report.timeline.leader().is_some());
-    for call in ["submit", "claim", "update", "complete", "get", "counts"] {
+    for call in [
+        "submit", "claim", "update", "complete", "cancel", "fail", "extend", "get", "list",
+        "states", "totals", "status",
+    ] {
         assert!(
             report.calls[call].ok > 0,
             "no {call} was answered: {report:?}"
         );
     }
-    let history = std::fs::read_to_string(out.path().join("history.jsonl")).unwrap();
-    let events: Vec<Event> = history
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(jepsen_lite::check::check(&events), []);
+    for (name, looked) in &report.checkers {
+        assert!(looked.looked_at > 0, "{name} has looked at nothing");
+        assert_eq!(looked.undecided, 0, "{name}");
+    }
+    let history = File::open(out.path().join("history.jsonl")).unwrap();
+    let operations = read(BufReader::new(history)).unwrap();
+    assert_eq!(check(&operations).checkers, report.checkers);
     let page = std::fs::read_to_string(out.path().join("report.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("valid: "));
 }

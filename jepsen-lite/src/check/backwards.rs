@@ -1,58 +1,83 @@
 //! What one client was shown, no later answer may take back.
 
-use std::collections::BTreeMap;
+use super::finding::Findings;
+use super::op::Op;
+use super::view::{TaskView, Touch, View};
+use crate::history::Seen;
 
-use super::{Violation, violation};
-use crate::history::{Answer, Operation, Outcome, Request, Seen};
-
-/// One answer about one task; none where it was not found.
-type Look<'a> = (&'a Operation, Option<&'a Seen>);
+/// The latest that answers have shown of a task, and who showed it.
+#[derive(Default)]
+struct Latest<'a> {
+    attempt: Option<(Op<'a>, &'a Seen)>,
+    update: Option<(Op<'a>, &'a Seen)>,
+    end: Option<(Op<'a>, &'a Seen)>,
+}
 
 /// Pairs of answers about a task of which the later one shows an earlier state.
-pub fn check(operations: &[Operation]) -> Vec<Violation> {
-    let mut looks: BTreeMap<&str, Vec<Look>> = BTreeMap::new();
-    for operation in operations {
-        match (&operation.request, &operation.outcome) {
-            (Request::Get { uuid }, Outcome::Ok(Answer::Task(task))) => {
-                looks
-                    .entry(uuid)
-                    .or_default()
-                    .push((operation, task.as_ref()));
+pub fn check(view: &View, findings: &mut Findings) {
+    for (uuid, task) in &view.tasks {
+        check_task(uuid, task, findings);
+    }
+}
+
+fn check_task(uuid: &str, task: &TaskView, findings: &mut Findings) {
+    let shown = task.touches.iter().filter(|touch| touch.seen.is_some());
+    let mut answered: Vec<&Touch> = shown.collect();
+    answered.sort_by_key(|touch| touch.op.returned);
+    let mut answered = answered.into_iter().peekable();
+    let mut latest = Latest::default();
+    for touch in &task.touches {
+        while let Some(earlier) = answered.next_if(|earlier| earlier.op.is_before(&touch.op)) {
+            if let Some(seen) = earlier.seen {
+                latest.note(earlier.op, seen);
             }
-            (_, Outcome::Ok(Answer::Task(Some(task)))) => {
-                looks
-                    .entry(&task.uuid)
-                    .or_default()
-                    .push((operation, Some(task)));
-            }
-            _ => {}
+        }
+        // An act without a task says nothing of the task, but a read that finds none does.
+        let is_read = touch.seen.is_some()
+            || touch.role == super::view::Role::Look && touch.op.answer().is_some();
+        if !is_read {
+            continue;
+        }
+        findings.looked();
+        if let Some((earlier, before)) = latest.beyond(touch.seen) {
+            let after = touch.seen;
+            let says = format!("a task was shown as {before:?}, and later as {after:?}");
+            findings.broken(&[uuid], says, &[&earlier, &touch.op]);
         }
     }
-    looks
-        .values()
-        .filter_map(|looks| first_back(looks))
-        .collect()
 }
 
-/// A task is looked at a few times only, so each pair is compared.
-fn first_back(looks: &[Look]) -> Option<Violation> {
-    looks
-        .iter()
-        .enumerate()
-        .find_map(|(place, (later, after))| {
-            let earlier = looks.get(..place)?.iter();
-            let mut earlier = earlier.filter_map(|(look, task)| Some((look, (*task)?)));
-            let (look, before) = earlier.find(|(look, before)| {
-                look.is_before(later) && after.is_none_or(|after| goes_back(before, after))
-            })?;
-            let says = format!("a task was shown as {before:?}, and later as {after:?}");
-            Some(violation(says, &[look, later]))
-        })
-}
+impl<'a> Latest<'a> {
+    fn note(&mut self, op: Op<'a>, seen: &'a Seen) {
+        if self
+            .attempt
+            .is_none_or(|(_, known)| known.attempt < seen.attempt)
+        {
+            self.attempt = Some((op, seen));
+        }
+        if self
+            .update
+            .is_none_or(|(_, known)| known.update_time_ns < seen.update_time_ns)
+        {
+            self.update = Some((op, seen));
+        }
+        if seen.is_archived && self.end.is_none() {
+            self.end = Some((op, seen));
+        }
+    }
 
-/// Attempts, the moment of the last change, and the end never go back.
-fn goes_back(before: &Seen, after: &Seen) -> bool {
-    after.attempt < before.attempt
-        || after.update_time_ns < before.update_time_ns
-        || (before.is_archived && !after.is_archived)
+    /// What was shown that the later answer takes back: attempts, the moment of the last change, and the end never go back.
+    fn beyond(&self, after: Option<&Seen>) -> Option<(Op<'a>, &'a Seen)> {
+        let Some(after) = after else {
+            return self.end.or(self.attempt);
+        };
+        let attempt = self
+            .attempt
+            .filter(|(_, known)| known.attempt > after.attempt);
+        let update = self
+            .update
+            .filter(|(_, known)| known.update_time_ns > after.update_time_ns);
+        let end = self.end.filter(|_| !after.is_archived);
+        end.or(attempt).or(update)
+    }
 }

@@ -1,83 +1,146 @@
 //! The totals agree with each other and with what clients were told. They are read while nothing is under way.
 
-use std::collections::BTreeMap;
+use crate::history::{Answer, Deed, Request, Totals, When};
 
-use super::{Done, Origin, Violation, origins, violation};
-use crate::history::{Answer, Counts, Operation, Outcome, Request};
+use super::finding::Findings;
+use super::op::Op;
+use super::origin::{Done, Origin};
+use super::view::{Role, TaskView, View};
 
-/// Totals that don't add up, or that too few or too many submits and completions explain.
-pub fn check(operations: &[Operation]) -> Vec<Violation> {
-    let origins = origins(operations);
-    let mut found = Vec::new();
-    for operation in operations {
-        if let Outcome::Ok(Answer::Counts(counts)) = &operation.outcome {
-            check_sum(operation, counts, &mut found);
-            check_submitted(operation, counts, origins.values(), &mut found);
-            check_archived(operation, counts, operations, &mut found);
-            check_live(operation, counts, operations, &origins, &mut found);
+/// Totals that don't add up, or that too few or too many submits and ends explain.
+pub fn check(view: &View, findings: &mut Findings) {
+    // A round begins with the totals of the ones before.
+    let begin = |op: &&Op| matches!(op.request, Request::Totals { when: When::Begin });
+    let base = view
+        .ops
+        .iter()
+        .filter(begin)
+        .find_map(|op| match op.answer() {
+            Some(Answer::Totals(totals)) => Some((op.returned, *totals)),
+            _ => None,
+        });
+    let (began, from) = base.unwrap_or_default();
+    for op in &view.ops {
+        let Some(Answer::Totals(totals)) = op.answer() else {
+            continue;
+        };
+        findings.looked();
+        check_sum(view, op, totals, findings);
+        if op.invoked > began {
+            let submitted = totals.submitted - from.submitted;
+            check_submits(view, op, submitted, began, findings);
+            let archived = totals.archived - from.archived;
+            check_ends(view, op, archived, began, findings);
         }
     }
-    found
 }
 
-fn check_sum(read: &Operation, counts: &Counts, found: &mut Vec<Violation>) {
-    let Counts {
+fn check_sum(view: &View, op: &Op, totals: &Totals, findings: &mut Findings) {
+    let Totals {
         live,
         submitted,
         archived,
-    } = *counts;
+    } = *totals;
     if submitted != live + archived {
         let says = format!("{submitted} submitted are not {live} live and {archived} archived");
-        found.push(violation(says, &[read]));
+        findings.broken(&[], says, &[op]);
+    }
+    // What was submitted by a call in doubt may come when all else has been taken out.
+    let doubtful = view.tasks.values().filter(|task| is_doubtful(task)).count();
+    let may_come = i64::try_from(doubtful + view.nameless.len()).unwrap_or(i64::MAX);
+    let is_end = matches!(op.request, Request::Totals { when: When::End });
+    if is_end && live > may_come {
+        let says = format!("{live} tasks are left that no claim finds");
+        findings.broken(&[], says, &[op]);
     }
 }
 
-fn check_submitted<'a>(
-    read: &Operation,
-    counts: &Counts,
-    origins: impl Iterator<Item = &'a Origin<'a>>,
-    found: &mut Vec<Violation>,
-) {
+/// Whether a call in doubt submitted it, and no answer shows that it has ended.
+fn is_doubtful(task: &TaskView) -> bool {
+    let mut seen = task.touches.iter().filter_map(|touch| touch.seen);
+    let has_ended = seen.any(|seen| seen.is_archived);
+    !has_ended && task.origin.is_some_and(|origin| origin.done == Done::Maybe)
+}
+
+fn check_submits(view: &View, read: &Op, counted: i64, began: usize, findings: &mut Findings) {
     let mut sure = Vec::new();
     let mut possible = 0;
-    for origin in origins {
-        if origin.done == Done::Yes && origin.operation.is_before(read) {
-            sure.push(origin.operation);
+    let origins = view.tasks.values().filter_map(|task| task.origin.as_ref());
+    for origin in origins.filter(|origin| origin.done != Done::No) {
+        let is_possible = origin.since < read.returned && origin.op.returned > began;
+        possible += i64::from(is_possible);
+        if is_sure(origin, read, began) {
+            sure.push(&origin.op);
         }
-        possible += usize::from(origin.done != Done::No);
     }
-    check_range("submits", counts.submitted, sure, possible, read, found);
+    let nameless = view.nameless.values();
+    let nameless = nameless.filter(|op| op.invoked < read.returned).count();
+    possible += i64::try_from(nameless).unwrap_or_default();
+    check_range("submits", counted, sure, possible, read, findings);
 }
 
-fn check_archived(
-    read: &Operation,
-    counts: &Counts,
-    operations: &[Operation],
-    found: &mut Vec<Violation>,
-) {
+/// Whether the read certainly counts it, and the base certainly doesn't.
+fn is_sure(origin: &Origin, read: &Op, began: usize) -> bool {
+    origin.is_surely_before(read) && origin.since > began
+}
+
+fn check_ends(view: &View, read: &Op, counted: i64, began: usize, findings: &mut Findings) {
     let mut sure = Vec::new();
     let mut possible = 0;
-    for operation in operations {
-        let Request::Complete { .. } = operation.request else {
-            continue;
-        };
-        let is_done = operation.task().is_some();
-        if is_done && operation.is_before(read) {
-            sure.push(operation);
+    for task in view.tasks.values() {
+        let Some(end) = End::of(task) else { continue };
+        let is_possible = end.since < read.returned && end.known_at() > began;
+        possible += i64::from(is_possible);
+        if let Some(op) = end
+            .sure
+            .filter(|op| op.is_before(read) && end.since > began)
+        {
+            sure.push(op);
         }
-        possible += usize::from(is_done || matches!(operation.outcome, Outcome::Unknown(_)));
     }
-    check_range("completions", counts.archived, sure, possible, read, found);
+    check_range("ends", counted, sure, possible, read, findings);
 }
 
-/// `sure` were acknowledged before, `possible` are those and all that may have been done.
+/// The end of a task, as far as it is known.
+struct End<'a> {
+    /// The first answer that shows it.
+    sure: Option<&'a Op<'a>>,
+    /// The place from which on it may have ended.
+    since: usize,
+}
+
+impl<'a> End<'a> {
+    fn of(task: &'a TaskView<'a>) -> Option<Self> {
+        let mut since = usize::MAX;
+        let mut sure: Option<&Op> = None;
+        for touch in &task.touches {
+            let ends = touch.role == Role::Act
+                && matches!(touch.op.request, Request::Act(act)
+                    if matches!(act.deed, Deed::Complete { .. } | Deed::Cancel));
+            if ends && (touch.op.is_unknown() || touch.seen.is_some()) {
+                since = since.min(touch.op.invoked);
+            }
+            let is_shown = touch.seen.is_some_and(|seen| seen.is_archived);
+            if is_shown && sure.is_none_or(|sure| touch.op.returned < sure.returned) {
+                sure = Some(&touch.op);
+            }
+        }
+        (since != usize::MAX).then_some(Self { sure, since })
+    }
+
+    fn known_at(&self) -> usize {
+        self.sure.map_or(usize::MAX, |op| op.returned)
+    }
+}
+
+/// `sure` were acknowledged, `possible` are those and all that may have been done.
 fn check_range<'a>(
     what: &str,
     counted: i64,
-    mut sure: Vec<&'a Operation>,
-    possible: usize,
-    read: &'a Operation,
-    found: &mut Vec<Violation>,
+    mut sure: Vec<&'a Op<'a>>,
+    possible: i64,
+    read: &'a Op<'a>,
+    findings: &mut Findings,
 ) {
     let number = usize::try_from(counted).unwrap_or_default();
     if sure.len() > number {
@@ -87,40 +150,11 @@ fn check_range<'a>(
         );
         // One more than were counted is enough to show it.
         sure.truncate(number + 1);
-        sure.push(read);
-        found.push(violation(says, &sure));
+        sure.insert(0, read);
+        findings.broken(&[], says, &sure);
     }
-    if number > possible {
+    if counted > possible {
         let says = format!("{counted} {what} are counted, {possible} may have been done");
-        found.push(violation(says, &[read]));
-    }
-}
-
-/// A task that was there before the totals were read and is live later was live then.
-fn check_live(
-    read: &Operation,
-    counts: &Counts,
-    operations: &[Operation],
-    origins: &BTreeMap<&str, Origin>,
-    found: &mut Vec<Violation>,
-) {
-    if counts.live != 0 {
-        return;
-    }
-    let later = operations
-        .iter()
-        .filter(|operation| read.is_before(operation));
-    let live = later.filter_map(|operation| match operation.request {
-        Request::Get { .. } => Some((operation, operation.task()?)),
-        _ => None,
-    });
-    for (look, task) in live {
-        let origin = origins.get(task.uuid.as_str());
-        let was_there = origin
-            .is_some_and(|origin| origin.done == Done::Yes && origin.operation.is_before(read));
-        if was_there && !task.is_archived {
-            let says = format!("no task is counted as live, and one is: {task:?}");
-            found.push(violation(says, &[read, look]));
-        }
+        findings.broken(&[], says, &[read]);
     }
 }

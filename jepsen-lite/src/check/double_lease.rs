@@ -2,26 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::{Violation, claims, violation};
-use crate::history::Operation;
+use super::finding::Findings;
+use super::op::Op;
+use super::view::View;
 
 /// Pairs of claims that were given the same attempt at the same task.
-pub fn check(operations: &[Operation]) -> Vec<Violation> {
-    let mut found = Vec::new();
-    for claims in claims(operations).values() {
-        let mut given: BTreeMap<i64, &Operation> = BTreeMap::new();
-        for (claim, task) in claims {
-            match given.get(&task.attempt) {
-                Some(first) => {
-                    let says = format!(
-                        "attempt {} at task {} was given twice",
-                        task.attempt, task.payload
-                    );
-                    found.push(violation(says, &[first, claim]));
-                }
-                None => drop(given.insert(task.attempt, claim)),
+pub fn check(view: &View, findings: &mut Findings) {
+    for (uuid, task) in &view.tasks {
+        let mut given: BTreeMap<i64, Op> = BTreeMap::new();
+        for (claim, seen) in task.claims() {
+            findings.looked();
+            if let Some(first) = given.get(&seen.attempt) {
+                let says = format!("attempt {} at task {uuid} was given twice", seen.attempt);
+                findings.broken(&[uuid], says, &[first, &claim]);
             }
+            given.entry(seen.attempt).or_insert(claim);
         }
     }
-    found
 }

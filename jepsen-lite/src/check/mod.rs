@@ -4,130 +4,221 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Event, Operation, Outcome, Request, Seen, operations};
+use crate::history::Operation;
 
+mod agreement;
 mod backwards;
+mod clock;
 mod completed_twice;
 mod conservation;
+mod counted_once;
+mod counts;
 mod double_lease;
+mod early_lease;
 mod fencing;
+mod finding;
+mod linear;
 mod lost;
+mod op;
+mod order;
+mod origin;
 mod phantom;
-#[cfg(test)]
-mod planted;
+pub mod planted;
+mod shrink;
+mod stints;
+mod sweep;
+mod unclaimed;
+mod view;
 
-/// A promise that was broken, and the calls that show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violation {
-    /// The checker that found it.
-    pub checker: String,
-    /// What is wrong.
-    pub says: String,
-    /// The fewest calls that can't be explained together.
-    pub calls: Vec<u64>,
+pub use finding::{Findings, Violation};
+use view::View;
+
+/// Looks for one kind of violation in a history.
+type Check = fn(&View, &mut Findings);
+
+/// A checker.
+struct Checker {
+    name: &'static str,
+    /// The promise, in words.
+    promise: &'static str,
+    check: Check,
+    /// Whether its violations name more calls than they need.
+    is_broad: bool,
 }
 
-/// Looks for one kind of violation in the calls of a history.
-type Check = fn(&[Operation]) -> Vec<Violation>;
+const fn checker(name: &'static str, promise: &'static str, check: Check) -> Checker {
+    Checker {
+        name,
+        promise,
+        check,
+        is_broad: false,
+    }
+}
 
-/// All checkers, by name.
-const CHECKERS: [(&str, Check); 7] = [
-    ("lost", lost::check),
-    ("phantom", phantom::check),
-    ("double lease", double_lease::check),
-    ("acted after fencing", fencing::check),
-    ("completed twice", completed_twice::check),
-    ("conservation", conservation::check),
-    ("reads go backwards", backwards::check),
+impl Checker {
+    const fn broad(self) -> Self {
+        Self {
+            is_broad: true,
+            ..self
+        }
+    }
+}
+
+/// All checkers.
+const CHECKERS: [Checker; 15] = [
+    checker(
+        "lost",
+        "what was acknowledged is found by every later read and list",
+        lost::check,
+    ),
+    checker(
+        "phantom",
+        "nothing is there that nobody submitted, nor in another form",
+        phantom::check,
+    ),
+    checker(
+        "double lease",
+        "each attempt at a task is given to one claim",
+        double_lease::check,
+    ),
+    checker(
+        "early lease",
+        "a task is given on only when its lease is over",
+        early_lease::check,
+    ),
+    checker(
+        "acted after fencing",
+        "an act by an earlier attempt changes nothing",
+        fencing::check,
+    ),
+    checker(
+        "completed twice",
+        "a task ends once",
+        completed_twice::check,
+    ),
+    checker(
+        "counted once",
+        "tries under one idempotency key are one act with one answer",
+        counted_once::check,
+    ),
+    checker(
+        "order",
+        "a claim gives the first by priority, then submit time, and finds what is there",
+        order::check,
+    ),
+    checker(
+        "conservation",
+        "submitted = live + archived, and as many as were acknowledged",
+        conservation::check,
+    ),
+    checker(
+        "counts",
+        "a queue's counts by state agree with what was there meanwhile",
+        counts::check,
+    ),
+    checker(
+        "lease to nobody",
+        "each attempt belongs to a claim that was made",
+        unclaimed::check,
+    )
+    .broad(),
+    checker(
+        "reads go backwards",
+        "what was shown, no later answer takes back",
+        backwards::check,
+    ),
+    checker(
+        "clock goes back",
+        "what is done later has no earlier time",
+        clock::check,
+    ),
+    checker(
+        "linearizable",
+        "one order of all calls about a task explains every answer",
+        linear::check,
+    )
+    .broad(),
+    checker(
+        "nodes disagree",
+        "one cluster, one leader a term, one state hash a log entry",
+        agreement::check,
+    ),
 ];
 
-/// The names of all checkers.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    CHECKERS.iter().map(|(name, _)| *name)
+/// What a checker promises, and what it found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    /// The promise, in words.
+    pub promise: String,
+    /// How many answers it could hold against the promise: with none, it says nothing.
+    pub looked_at: u64,
+    /// How many things it could not decide within its limits.
+    pub undecided: u64,
+    /// How many violations it found.
+    pub violations: u64,
 }
 
-/// All violations of a history, those with the fewest calls first.
-pub fn check(events: &[Event]) -> Vec<Violation> {
-    let operations = operations(events);
-    let found = CHECKERS.iter().flat_map(|(name, check)| {
-        check(&operations).into_iter().map(|violation| Violation {
-            checker: (*name).to_owned(),
-            ..violation
-        })
-    });
-    let mut found: Vec<Violation> = found.collect();
-    found.sort_by_key(|violation| (violation.calls.len(), violation.calls.iter().max().copied()));
-    found
+/// What came of a history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What each checker found.
+    pub checkers: BTreeMap<String, Looked>,
+    /// The first violations, those with the fewest calls first.
+    pub violations: Vec<Violation>,
 }
 
-/// A violation by those calls; `check` puts in who found it.
-fn violation(says: String, operations: &[&Operation]) -> Violation {
-    let mut calls: Vec<u64> = operations.iter().map(|operation| operation.call).collect();
-    calls.sort_unstable();
-    Violation {
-        checker: String::new(),
-        says,
-        calls,
+impl Verdict {
+    /// Whether no promise was broken.
+    pub fn is_valid(&self) -> bool {
+        self.checkers.values().all(|looked| looked.violations == 0)
     }
-}
 
-/// Whether a call put a task in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Done {
-    No,
-    Maybe,
-    Yes,
-}
-
-/// How a task was submitted: by itself, or with a completion.
-struct Origin<'a> {
-    operation: &'a Operation,
-    payload: &'a str,
-    done: Done,
-}
-
-/// Where each task comes from, by uuid. Of several tries, what is most certain counts.
-fn origins(operations: &[Operation]) -> BTreeMap<&str, Origin<'_>> {
-    let mut origins: BTreeMap<&str, Origin> = BTreeMap::new();
-    for operation in operations {
-        let task = match &operation.request {
-            Request::Submit(task) => task,
-            Request::Complete {
-                next: Some(task), ..
-            } => task,
-            _ => continue,
-        };
-        let done = match &operation.outcome {
-            // A completion that changed nothing submits nothing.
-            Outcome::Ok(_) if operation.task().is_none() => Done::No,
-            Outcome::Ok(_) => Done::Yes,
-            Outcome::Unknown(_) => Done::Maybe,
-            Outcome::Fail(_) => Done::No,
-        };
-        let known = origins.get(task.uuid.as_str());
-        if known.is_none_or(|known| known.done < done) {
-            let payload = &task.payload;
-            let origin = Origin {
-                operation,
-                payload,
-                done,
-            };
-            origins.insert(&task.uuid, origin);
+    /// Takes in what came of a later part of the run.
+    pub fn add(&mut self, later: Self) {
+        for (name, looked) in later.checkers {
+            let known = self.checkers.entry(name).or_default();
+            known.promise = looked.promise;
+            known.looked_at += looked.looked_at;
+            known.undecided += looked.undecided;
+            known.violations += looked.violations;
         }
+        self.violations.extend(later.violations);
     }
-    origins
 }
 
-/// The claims that gave a task, and the task, by uuid.
-fn claims(operations: &[Operation]) -> BTreeMap<&str, Vec<(&Operation, &Seen)>> {
-    let mut claims: BTreeMap<&str, Vec<(&Operation, &Seen)>> = BTreeMap::new();
-    for operation in operations {
-        if let (Request::Claim { .. }, Some(task)) = (&operation.request, operation.task()) {
-            claims
-                .entry(&task.uuid)
-                .or_default()
-                .push((operation, task));
+/// How many violations are told with all that belongs to them.
+const MOST_TOLD: usize = 20;
+
+/// Holds a history against all promises. Its operations must stand in the order in which they began.
+pub fn check(operations: &[Operation]) -> Verdict {
+    let view = View::new(operations);
+    let mut verdict = Verdict::default();
+    for Checker {
+        name,
+        promise,
+        check,
+        is_broad,
+    } in CHECKERS
+    {
+        let mut findings = Findings::default();
+        check(&view, &mut findings);
+        let looked = Looked {
+            promise: promise.to_owned(),
+            looked_at: findings.looked_at,
+            undecided: findings.undecided,
+            violations: findings.number,
+        };
+        verdict.checkers.insert(name.to_owned(), looked);
+        let mut violations = findings.into_violations(name);
+        violations.truncate(MOST_TOLD);
+        for violation in violations.iter_mut().filter(|_| is_broad) {
+            shrink::shrink(operations, violation, check);
         }
+        verdict.violations.extend(violations);
     }
-    claims
+    verdict
+        .violations
+        .sort_by_key(|violation| (violation.calls.len(), violation.calls.last().copied()));
+    verdict.violations.truncate(MOST_TOLD);
+    verdict
 }

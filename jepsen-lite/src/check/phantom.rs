@@ -1,31 +1,48 @@
 //! Nothing is there that nobody submitted, nor what was submitted in another form.
 
-use super::{Done, Violation, origins, violation};
-use crate::history::Operation;
+use super::finding::Findings;
+use super::origin::{Done, Origin};
+use super::view::{Touch, View};
 
-/// Answers that show a task that can't be there, or another payload than the submitted one.
-pub fn check(operations: &[Operation]) -> Vec<Violation> {
-    let origins = origins(operations);
-    let shown = operations.iter().filter_map(|answer| {
-        let task = answer.task()?;
-        let Some(origin) = origins.get(task.uuid.as_str()) else {
-            let says = format!("task {task:?} is shown, and nobody submitted it");
-            return Some(violation(says, &[answer]));
-        };
-        let named = |what: &str| {
-            let says = format!("task {} {what}: {task:?}", origin.payload);
-            let both = [origin.operation, answer];
-            let one = origin.operation.call == answer.call;
-            Some(violation(says, if one { &both[..1] } else { &both }))
-        };
-        if origin.done == Done::No {
-            return named("is shown, and nothing was done by its submit");
+/// Answers that show a task that can't be there, or another one than was submitted.
+pub fn check(view: &View, findings: &mut Findings) {
+    for (uuid, task) in &view.tasks {
+        for touch in task.touches.iter().filter(|touch| touch.seen.is_some()) {
+            findings.looked();
+            match &task.origin {
+                Some(origin) => check_shown(uuid, origin, touch, findings),
+                None => {
+                    let says = format!("task {uuid} is shown, and nobody submitted it");
+                    findings.broken(&[uuid], says, &[&touch.op]);
+                }
+            }
         }
-        // The archive keeps no payload.
-        if task.payload != origin.payload && !task.is_archived {
-            return named("has another payload");
-        }
-        None
-    });
-    shown.collect()
+    }
+}
+
+fn check_shown(uuid: &str, origin: &Origin, touch: &Touch, findings: &mut Findings) {
+    let Some(seen) = touch.seen else {
+        return;
+    };
+    let submitted = origin.submitted;
+    let mut broken = |what: &str| {
+        let says = format!("task {} {what}: {seen:?}", submitted.payload);
+        findings.broken(&[uuid], says, &[&origin.op, &touch.op]);
+    };
+    if origin.done == Done::No {
+        return broken("is shown, and nothing was done by its submit");
+    }
+    if touch.op.returned < origin.since {
+        return broken("is shown before anybody submitted it");
+    }
+    // The archive keeps no payload.
+    if seen.payload != submitted.payload && !seen.is_archived {
+        broken("has another payload");
+    }
+    if seen.priority != submitted.priority {
+        broken("has another priority");
+    }
+    if seen.queue != submitted.queue {
+        broken("is in another queue");
+    }
 }

@@ -1,125 +1,262 @@
 //! The page for people: one file, nothing to load.
 
-use crate::history::{Event, What};
-use crate::report::{Report, picture};
+use super::svg::escape;
+use super::{Report, lanes, picture};
+use crate::history::What;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1060px;margin:2em auto;padding:0 1em;color:#1d2127}\
-table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #dde0e4}\
-.valid{color:#2d7a43}.broken{color:#b32525}code{font-size:13px;word-break:break-word}svg{width:100%}\
-.key span{display:inline-block;width:1em;height:1em;margin:0 .3em 0 1em;vertical-align:-2px}";
-
-/// The colours of the picture, and what they mean.
-const KEY: [(&str, &str); 7] = [
-    ("#4a9d5f", "ok"),
-    ("#8a8f98", "failed"),
-    ("#d98324", "unknown"),
-    ("#3f6fb5", "leads"),
-    ("#c23b3b", "kill -9"),
-    ("#d9b024", "SIGSTOP"),
-    ("#9a5bb5", "SIGTERM"),
-];
+const STYLE: &str = include_str!("style.css");
+/// More faults are folded away.
+const MOST_OPEN: usize = 12;
 
 /// The whole page.
-pub fn page(report: &Report, events: &[Event]) -> String {
+pub fn page(report: &Report) -> String {
     let class = if report.is_valid { "valid" } else { "broken" };
-    let key =
-        KEY.map(|(colour, means)| format!("<span style='background:{colour}'></span>{means}"));
-    let calls = report.calls.iter().map(|(kind, ends)| {
-        row(&[
-            kind,
-            &ends.ok.to_string(),
-            &ends.fail.to_string(),
-            &ends.unknown.to_string(),
-        ])
-    });
-    let checkers = report
-        .checkers
-        .iter()
-        .map(|(name, found)| row(&[name, &found.to_string()]));
-    let faults = report.timeline.faults.iter().map(|fault| {
-        let led = if fault.was_leader {
-            "leader"
-        } else {
-            "follower"
-        };
-        let node = format!("{:?}", fault.nodes);
-        row(&[
-            &seconds(fault.from_us),
-            &seconds(fault.until_us),
-            &fault.kind,
-            &node,
-            led,
-        ])
-    });
+    let parts = [
+        cards(report),
+        picture::draw(report),
+        key(report),
+        broken(report),
+        checkers(report),
+        calls(report),
+        faults(report),
+        left_out(report),
+        again(report),
+    ];
     format!(
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>jepsen-lite, seed {seed}</title>\
-         <style>{STYLE}</style>\n<h1>jepsen-lite</h1>\n<p class='{class}'><strong>{verdict}</strong></p>\n\
-         <p>{time} s, {clients} clients, seed {seed}, nemeses: {nemeses}.</p>\n{picture}\
-         <p class='key'>{key}</p>\n{broken}\
-         <h2>Checkers</h2><table><tr><th>checker<th>violations</tr>{checkers}</table>\n\
-         <h2>Calls</h2><table><tr><th>call<th>ok<th>failed<th>unknown</tr>{calls}</table>\n\
-         <h2>Faults</h2><table><tr><th>from<th>ready again<th>kind<th>node<th>was</tr>{faults}</table>\n</html>\n",
+        "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>\n<title>jepsen-lite: seed {seed}, {class}</title>\n\
+         <style>\n{STYLE}</style>\n<h1>jepsen-lite</h1>\n<p class='verdict {class}'>{verdict}</p>\n{parts}</html>\n",
         seed = report.seed,
         verdict = escape(&report.verdict()),
-        time = report.time_s,
-        clients = report.clients,
-        nemeses = escape(&report.nemeses.join(", ")),
-        picture = picture::draw(report, events),
-        key = key.concat(),
-        broken = broken(report),
-        checkers = checkers.collect::<String>(),
-        calls = calls.collect::<String>(),
-        faults = faults.collect::<String>(),
+        parts = parts.concat(),
     )
 }
 
-/// The violations, and the smallest part of the history that shows one.
-fn broken(report: &Report) -> String {
-    if report.is_valid {
-        return String::new();
+fn cards(report: &Report) -> String {
+    let reigns = report.timeline.reigns.iter();
+    let terms = reigns.filter(|reign| reign.leader.is_some()).count();
+    let cards = [
+        (number(report.all_calls()), "calls"),
+        (number(report.timeline.faults.len() as u64), "faults"),
+        (number(terms as u64), "leaders in turn"),
+        (number(report.nodes.len() as u64), "nodes"),
+        (format!("{} s", report.time_s), "of work"),
+        (number(report.rounds), "rounds"),
+        (report.seed.to_string(), "seed"),
+    ];
+    let cards = cards.map(|(what, name)| {
+        let what = escape(&what);
+        format!("<div><b>{what}</b><span>{name}</span></div>")
+    });
+    let run = format!(
+        "{} clients each of {}; nemeses: {}",
+        report.clients,
+        report.workloads.join(", "),
+        report.nemeses.join(", ")
+    );
+    format!(
+        "<div class='cards'>{}</div>\n<p class='soft'>{}</p>\n",
+        cards.concat(),
+        escape(&run)
+    )
+}
+
+fn key(report: &Report) -> String {
+    let fixed = [
+        ("ok", "answered"),
+        ("fail", "refused or failed"),
+        ("unknown", "in doubt"),
+        ("median", "median latency"),
+        ("p99", "99th percentile"),
+        ("leads", "leads"),
+    ];
+    let mut key = String::new();
+    for (class, means) in fixed {
+        key += &format!("<span><i class='{class}'></i>{means}</span>");
     }
+    for (kind, colour) in picture::kinds(report) {
+        let kind = escape(kind);
+        key += &format!("<span><i style='background:{colour}'></i>{kind}</span>");
+    }
+    format!("<p class='key'>{key}</p>\n")
+}
+
+/// The smallest part of the history that can't be explained, and all violations.
+fn broken(report: &Report) -> String {
+    let Some(first) = report.violations.first() else {
+        return String::new();
+    };
     let events = report.smallest.iter().map(|event| {
-        let kind = match event.what {
-            What::Invoke { .. } => "invoke",
-            What::Ok { .. } => "ok",
-            What::Fail { .. } => "fail",
-            What::Unknown { .. } => "unknown",
+        let words = match &event.what {
+            What::Invoke { request, .. } => lanes::asks(request),
+            what => lanes::answers(what),
         };
         let what = serde_json::to_string(&event.what).unwrap_or_default();
-        let [call, node] = [event.call, event.node].map(|number| number.to_string());
-        row(&[
-            &seconds(event.at_us),
-            &call,
-            &event.client,
-            &node,
-            kind,
-            &what,
-        ])
+        format!(
+            "<tr><td class='n'>{}<td class='n'>{}<td>{}<td class='n'>{}<td>{}<td>{}\
+             <details><summary class='soft'>all of it</summary><code>{}</code></details></tr>\n",
+            seconds(event.at_us),
+            event.call,
+            escape(&event.client),
+            event.node,
+            event.what.name(),
+            escape(&words),
+            escape(&what),
+        )
     });
     let violations = report.violations.iter().map(|violation| {
-        let calls = format!("{:?}", violation.calls);
-        row(&[&violation.checker, &violation.says, &calls])
+        row(&[
+            escape(&violation.checker),
+            escape(&violation.says),
+            format!("{:?}", violation.calls),
+        ])
     });
     format!(
-        "<h2 class='broken'>The smallest history that can't be explained</h2>\
-         <table><tr><th>at<th>call<th>client<th>node<th>type<th>what</tr>{}</table>\n\
-         <h2>Violations</h2><table><tr><th>checker<th>what is wrong<th>calls</tr>{}</table>\n",
+        "<h2 class='bad'>What can’t be explained</h2>\n<p><b>{}</b>: {}</p>\n\
+         <p class='soft'>These calls’ answers can’t all be right, whatever all other calls did. Their ends stand in order, \
+         not by the clock.</p>\n{}\
+         <table><tr><th class='n'>at<th class='n'>call<th>client<th class='n'>node<th>end<th>what</tr>\n{}</table>\n\
+         <h2 class='bad'>All violations that are told</h2>\n<table><tr><th>checker<th>what is wrong<th>calls</tr>\n{}</table>\n",
+        escape(&first.checker),
+        escape(&first.says),
+        lanes::draw(&report.smallest),
         events.collect::<String>(),
         violations.collect::<String>()
     )
 }
 
-fn row(cells: &[&str]) -> String {
-    let cells = cells.iter().map(|cell| format!("<td>{}", escape(cell)));
-    format!("<tr>{}</tr>", cells.collect::<String>())
+fn checkers(report: &Report) -> String {
+    let rows = report.checkers.iter().map(|(name, looked)| {
+        let (class, mark) = match looked.violations {
+            0 if looked.looked_at == 0 => ("soft", "nothing to look at"),
+            0 => ("good", "✓ holds"),
+            _ => ("bad", "✗ broken"),
+        };
+        let broken = match looked.violations {
+            0 => String::new(),
+            many => format!(" {} times", number(many)),
+        };
+        let undecided = match looked.undecided {
+            0 => String::new(),
+            many => format!(
+                " <span class='soft'>({} could not be decided)</span>",
+                number(many)
+            ),
+        };
+        format!(
+            "<tr><td class='{class}'>{mark}{broken}<td>{}<td>{}{undecided}<td class='n'>{}</tr>\n",
+            escape(name),
+            escape(&looked.promise),
+            number(looked.looked_at)
+        )
+    });
+    format!(
+        "<h2>Promises</h2>\n<table><tr><th>verdict<th>checker<th>promise<th class='n'>answers held against it</tr>\n{}</table>\n",
+        rows.collect::<String>()
+    )
 }
 
-fn seconds(at_us: u64) -> String {
-    format!("{:.3} s", at_us as f64 / 1e6)
+fn calls(report: &Report) -> String {
+    let rows = report.calls.iter().map(|(kind, ends)| {
+        let [ok, fail, unknown] = [ends.ok, ends.fail, ends.unknown].map(number);
+        format!(
+            "<tr><td>{}<td class='n'>{ok}<td class='n'>{fail}<td class='n'>{unknown}</tr>\n",
+            escape(kind)
+        )
+    });
+    format!(
+        "<h2>Calls</h2>\n<table><tr><th>call<th class='n'>answered<th class='n'>refused or failed<th class='n'>in doubt</tr>\n\
+         {}</table>\n",
+        rows.collect::<String>()
+    )
 }
 
-/// What comes from a server is text, whatever it holds.
-fn escape(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;");
-    text.replace('>', "&gt;")
+fn faults(report: &Report) -> String {
+    let faults = &report.timeline.faults;
+    let rows = faults.iter().map(|fault| {
+        let nodes: Vec<String> = fault.nodes.iter().map(u64::to_string).collect();
+        let led = if fault.was_leader { "leader" } else { "" };
+        let lasted_us = fault.until_us.saturating_sub(fault.from_us);
+        let lasted = match fault.is_open() {
+            true => "to the end".to_owned(),
+            false => seconds(lasted_us),
+        };
+        format!(
+            "<tr><td class='n'>{}<td class='n'>{lasted}<td>{}<td>{}<td>{led}<td>{}</tr>\n",
+            seconds(fault.from_us),
+            escape(&fault.kind),
+            nodes.join(", "),
+            escape(&fault.did)
+        )
+    });
+    let table = format!(
+        "<table><tr><th class='n'>at<th class='n'>ready again after<th>kind<th>node<th>was<th>what it did</tr>\n{}</table>\n",
+        rows.collect::<String>()
+    );
+    let all = number(faults.len() as u64);
+    match faults.len() {
+        0 => "<h2>Faults</h2>\n<p>None.</p>\n".to_owned(),
+        1..=MOST_OPEN => format!("<h2>Faults</h2>\n{table}"),
+        _ => format!(
+            "<h2>Faults</h2>\n<details><summary>All {all} faults</summary>{table}</details>\n"
+        ),
+    }
+}
+
+fn left_out(report: &Report) -> String {
+    let left_out = &report.timeline.left_out;
+    if left_out.is_empty() {
+        return String::new();
+    }
+    let rows = left_out
+        .iter()
+        .map(|(kind, why)| row(&[escape(kind), escape(why)]));
+    format!(
+        "<h2>Left out</h2>\n<table><tr><th>nemesis<th>why this machine can’t do it</tr>\n{}</table>\n",
+        rows.collect::<String>()
+    )
+}
+
+fn again(report: &Report) -> String {
+    let nemeses = report.nemeses.join(",");
+    format!(
+        "<h2>Again</h2>\n<pre>cargo run -p jepsen-lite -- --time {} --seed {} --clients {} --workload {} --nemesis {}</pre>\n",
+        report.time_s,
+        report.seed,
+        report.clients,
+        escape(&report.workloads.join(",")),
+        escape(&nemeses)
+    )
+}
+
+fn row(cells: &[String]) -> String {
+    let cells = cells.iter().map(|cell| format!("<td>{cell}"));
+    format!("<tr>{}</tr>\n", cells.collect::<String>())
+}
+
+fn seconds(us: u64) -> String {
+    format!("{:.3} s", us as f64 / 1e6)
+}
+
+/// With a comma between thousands.
+fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let told = [0, 999, 1_000, 12_345, 1_234_567].map(number);
+        assert_eq!(told, ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
 }

@@ -7,30 +7,32 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{self, Violation};
-use crate::history::{Event, Operation, Outcome, Request, operations, part};
+use crate::check::{Looked, Verdict, Violation};
+use crate::history::{Event, Operation, Outcome, events};
 use crate::run::Plan;
 use crate::timeline::Timeline;
 
 mod html;
+mod lanes;
 mod picture;
+mod seconds;
+mod svg;
 
-/// How many violations are told with all that belongs to them.
-const MOST_SHOWN: usize = 20;
+pub use seconds::Second;
 
 /// Calls of one kind, by how they ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
     /// Answered.
     pub ok: u64,
-    /// Nothing was done.
+    /// Refused, or nothing was done.
     pub fail: u64,
     /// Not known.
     pub unknown: u64,
 }
 
 /// A run and its verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Whether all checkers can explain the history.
     pub is_valid: bool,
@@ -38,75 +40,108 @@ pub struct Report {
     pub seed: u64,
     /// How long clients worked, seconds.
     pub time_s: u64,
-    /// How many clients there were.
+    /// How many clients each workload had.
     pub clients: u64,
+    /// What clients did.
+    pub workloads: Vec<String>,
     /// The ways in which nodes were broken.
     pub nemeses: Vec<String>,
+    /// How many rounds there were.
+    pub rounds: u64,
     /// Calls by kind.
     pub calls: BTreeMap<String, Ends>,
+    /// Calls by the second in which they ended, from the run's beginning.
+    pub seconds: Vec<Second>,
+    /// The ids of the nodes that were asked.
+    pub nodes: Vec<u64>,
     /// What happened to the cluster.
     pub timeline: Timeline,
-    /// How many violations each checker found.
-    pub checkers: BTreeMap<String, usize>,
-    /// The first of them, those with the fewest calls first.
+    /// What each checker looked at and found.
+    pub checkers: BTreeMap<String, Looked>,
+    /// The first violations, those with the fewest calls first.
     pub violations: Vec<Violation>,
     /// The part of the history that the first one is.
     pub smallest: Vec<Event>,
 }
 
 impl Report {
-    /// Puts together what a run came to.
-    pub fn new(
-        plan: &Plan,
-        events: &[Event],
-        timeline: Timeline,
-        mut violations: Vec<Violation>,
-    ) -> Self {
-        let mut checkers: BTreeMap<String, usize> =
-            check::names().map(|name| (name.to_owned(), 0)).collect();
-        for violation in &violations {
-            *checkers.entry(violation.checker.clone()).or_default() += 1;
-        }
-        let smallest = violations.first();
-        let smallest = smallest.map(|violation| part(events, &violation.calls));
-        let is_valid = violations.is_empty();
-        violations.truncate(MOST_SHOWN);
+    /// Of a run that begins.
+    pub fn new(plan: &Plan) -> Self {
+        let nemeses = plan.nemeses.iter().map(|kind| kind.name().to_owned());
+        let workloads = plan.workloads.iter().map(|kind| kind.name().to_owned());
         Self {
-            is_valid,
+            is_valid: true,
             seed: plan.seed,
             time_s: plan.time_s,
             clients: plan.clients,
-            nemeses: plan
-                .nemeses
+            workloads: workloads.collect(),
+            nemeses: nemeses.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in a round and what came of it.
+    pub fn add(&mut self, operations: &[Operation], verdict: Verdict) {
+        let mut all = Verdict {
+            checkers: std::mem::take(&mut self.checkers),
+            violations: std::mem::take(&mut self.violations),
+        };
+        all.add(verdict);
+        self.is_valid = all.is_valid();
+        if let Some(first) = all.violations.first().filter(|_| self.smallest.is_empty()) {
+            let calls = operations
                 .iter()
-                .map(|kind| kind.name().to_owned())
-                .collect(),
-            calls: calls(&operations(events)),
-            timeline,
-            checkers,
-            violations,
-            smallest: smallest.unwrap_or_default(),
+                .filter(|one| first.calls.contains(&one.call));
+            self.smallest = events(calls);
+        }
+        self.checkers = all.checkers;
+        self.violations = all.violations;
+        // Calls that were carried over from earlier rounds have been counted there.
+        let began_us = seconds::began_us(operations);
+        let new = operations.iter().filter(|one| one.at_us >= began_us);
+        for operation in new.clone() {
+            self.count(operation);
+        }
+        seconds::add(&mut self.seconds, new);
+        self.rounds += 1;
+    }
+
+    fn count(&mut self, operation: &Operation) {
+        let kind = operation.request.name();
+        let ends = self.calls.entry(kind.to_owned()).or_default();
+        match operation.outcome {
+            Outcome::Ok(_) => ends.ok += 1,
+            Outcome::Fenced(_) | Outcome::Fail(_) => ends.fail += 1,
+            Outcome::Unknown(_) => ends.unknown += 1,
+        }
+        if let Err(place) = self.nodes.binary_search(&operation.node) {
+            self.nodes.insert(place, operation.node);
         }
     }
 
     /// Writes both files.
-    pub fn write(&self, out: &Path, events: &[Event]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Where that can't be done.
+    pub fn write(&self, out: &Path) -> io::Result<()> {
         fs::write(out.join("report.json"), serde_json::to_vec_pretty(self)?)?;
-        fs::write(out.join("report.html"), html::page(self, events))
+        fs::write(out.join("report.html"), html::page(self))
+    }
+
+    /// How many calls there were.
+    pub fn all_calls(&self) -> u64 {
+        let ends = self.calls.values();
+        ends.map(|ends| ends.ok + ends.fail + ends.unknown).sum()
     }
 
     /// The verdict in one sentence.
     pub fn verdict(&self) -> String {
-        let calls: u64 = self
-            .calls
-            .values()
-            .map(|ends| ends.ok + ends.fail + ends.unknown)
-            .sum();
+        let calls = self.all_calls();
         let faults = self.timeline.faults.len();
         match self.violations.first() {
             None => format!("valid: {calls} calls under {faults} faults, no promise was broken"),
             Some(first) => {
-                let all: usize = self.checkers.values().sum();
+                let all: u64 = self.checkers.values().map(|looked| looked.violations).sum();
                 format!(
                     "NOT valid: {all} violations in {calls} calls under {faults} faults; the smallest: {}: {}",
                     first.checker, first.says
@@ -114,25 +149,4 @@ impl Report {
             }
         }
     }
-}
-
-fn calls(operations: &[Operation]) -> BTreeMap<String, Ends> {
-    let mut calls: BTreeMap<String, Ends> = BTreeMap::new();
-    for operation in operations {
-        let kind = match operation.request {
-            Request::Submit(_) => "submit",
-            Request::Claim { .. } => "claim",
-            Request::Update { .. } => "update",
-            Request::Complete { .. } => "complete",
-            Request::Get { .. } => "get",
-            Request::Counts => "counts",
-        };
-        let ends = calls.entry(kind.to_owned()).or_default();
-        match operation.outcome {
-            Outcome::Ok(_) => ends.ok += 1,
-            Outcome::Fail(_) => ends.fail += 1,
-            Outcome::Unknown(_) => ends.unknown += 1,
-        }
-    }
-    calls
 }

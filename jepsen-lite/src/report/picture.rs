@@ -1,150 +1,228 @@
-//! The timeline as one picture: calls by how they ended, and for each node when it led and when it was broken.
+//! The timeline as one picture: calls by how they ended and how long they took, and for each node when it led and when it was broken.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use super::svg::Svg;
+use super::{Report, Second};
 
-use crate::history::{Event, What};
-use crate::report::Report;
+const LEFT: f64 = 74.0;
+const WIDTH: f64 = 966.0;
+const RIGHT: f64 = 20.0;
+const TOP: f64 = 18.0;
+const CALLS: f64 = 120.0;
+const LATENCY: f64 = 80.0;
+const GAP: f64 = 26.0;
+const LANE: f64 = 30.0;
+const AXIS: f64 = 26.0;
+/// More columns than that would be narrower than a pixel or two.
+const COLUMNS: usize = 480;
+/// The latencies that the scale begins and ends with.
+const LATENCIES_US: [f64; 2] = [100.0, 10_000_000.0];
 
-const WIDTH: f64 = 960.0;
-const LEFT: f64 = 70.0;
-const CALLS_HEIGHT: f64 = 120.0;
-const LANE: f64 = 26.0;
-const BINS: usize = 240;
+/// Each kind of fault has one, in the order in which the kinds came.
+const COLOURS: [&str; 12] = [
+    "#c0392b", "#e0a526", "#8e5bb5", "#2f8f8b", "#d4643f", "#5d6fc0", "#b5447e", "#6b8e23",
+    "#8c6239", "#3f7fbf", "#a0522d", "#708090",
+];
 
-/// The colours of ok, fail and unknown.
-const COLOURS: [&str; 3] = ["#4a9d5f", "#8a8f98", "#d98324"];
-
-/// An SVG element.
-pub fn draw(report: &Report, events: &[Event]) -> String {
-    let end_us = events.last().map_or(1, |event| event.at_us.max(1));
-    let scale = Scale { end_us };
-    let nodes: BTreeSet<u64> = events.iter().map(|event| event.node).collect();
-    let height = CALLS_HEIGHT + LANE * (nodes.len() as f64 + 1.5);
-    let mut svg = format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {} {height}' role='img' aria-label='timeline'>\n",
-        LEFT + WIDTH
-    );
-    text(&mut svg, 0.0, 14.0, "calls");
-    draw_calls(&mut svg, events, &scale);
-    for (row, node) in nodes.iter().enumerate() {
-        draw_node(
-            &mut svg,
-            *node,
-            CALLS_HEIGHT + LANE * (row as f64 + 0.3),
-            report,
-            &scale,
-        );
+/// The kinds of faults of a run, with their colours.
+pub fn kinds(report: &Report) -> Vec<(&str, &'static str)> {
+    let mut kinds: Vec<(&str, &'static str)> = Vec::new();
+    for fault in &report.timeline.faults {
+        if kinds.iter().all(|(kind, _)| *kind != fault.kind) {
+            let colour = COLOURS.get(kinds.len() % COLOURS.len());
+            kinds.push((&fault.kind, colour.copied().unwrap_or("#c0392b")));
+        }
     }
-    for tenth in 0..10 {
-        let at_us = end_us / 10 * tenth;
-        let label = format!("{:.0} s", at_us as f64 / 1e6);
-        text(&mut svg, scale.x(at_us), height - 8.0, &label);
+    kinds
+}
+
+/// The picture.
+pub fn draw(report: &Report) -> String {
+    let seconds = report.seconds.len().max(1);
+    let latency_top = TOP + CALLS + GAP;
+    let nodes_top = latency_top + LATENCY + GAP;
+    let bottom = nodes_top + LANE * report.nodes.len() as f64;
+    let scale = Scale {
+        seconds: seconds as f64,
+    };
+    let mut svg = Svg::new(LEFT + WIDTH + RIGHT, bottom + AXIS);
+    for fault in &report.timeline.faults {
+        let (from, until) = (scale.at(fault.from_us), scale.at(fault.until_us));
+        let area = [from, TOP, until - from, latency_top + LATENCY - TOP];
+        svg.rect(area, "shade", "");
     }
-    svg.push_str("</svg>\n");
-    svg
+    draw_axis(&mut svg, &scale, bottom);
+    let columns = columns(&report.seconds);
+    draw_calls(&mut svg, &scale, &columns);
+    draw_latency(&mut svg, &scale, &columns, latency_top);
+    let kinds = kinds(report);
+    for (row, node) in report.nodes.iter().enumerate() {
+        let lane = Lane {
+            node: *node,
+            top: nodes_top + LANE * row as f64,
+        };
+        lane.draw(&mut svg, &scale, report, &kinds);
+    }
+    svg.done("calls, latencies, leaders and faults over time")
 }
 
 struct Scale {
-    end_us: u64,
+    seconds: f64,
 }
 
 impl Scale {
-    fn x(&self, at_us: u64) -> f64 {
-        LEFT + WIDTH * at_us.min(self.end_us) as f64 / self.end_us as f64
+    fn x(&self, second: f64) -> f64 {
+        LEFT + WIDTH * second.min(self.seconds) / self.seconds
+    }
+
+    fn at(&self, at_us: u64) -> f64 {
+        self.x(at_us as f64 / 1e6)
     }
 }
 
-/// Bars of how many calls ended how, in bins of equal time.
-fn draw_calls(svg: &mut String, events: &[Event], scale: &Scale) {
-    let mut bins = vec![[0_u32; 3]; BINS];
-    for event in events {
-        let end = match event.what {
-            What::Invoke { .. } => continue,
-            What::Ok { .. } => 0,
-            What::Fail { .. } => 1,
-            What::Unknown { .. } => 2,
+/// Some seconds taken together.
+struct Column {
+    from: f64,
+    to: f64,
+    ends: [f64; 3],
+    median_us: u32,
+    p99_us: u32,
+}
+
+fn columns(seconds: &[Second]) -> Vec<Column> {
+    let each = seconds.len().div_ceil(COLUMNS).max(1);
+    let chunks = seconds.chunks(each).enumerate();
+    let columns = chunks.map(|(place, chunk)| {
+        let per_s = |count: fn(&Second) -> u32| {
+            chunk.iter().map(|one| f64::from(count(one))).sum::<f64>() / chunk.len() as f64
         };
-        let at = event.at_us.saturating_mul(BINS as u64) / (scale.end_us + 1);
-        let bin = usize::try_from(at).ok().and_then(|at| bins.get_mut(at));
-        if let Some(count) = bin.and_then(|bin| bin.get_mut(end)) {
-            *count += 1;
+        let most = |us: fn(&Second) -> u32| chunk.iter().map(us).max().unwrap_or_default();
+        Column {
+            from: (place * each) as f64,
+            to: (place * each + chunk.len()) as f64,
+            ends: [
+                per_s(|one| one.ok),
+                per_s(|one| one.fail),
+                per_s(|one| one.unknown),
+            ],
+            median_us: most(|one| one.median_us),
+            p99_us: most(|one| one.p99_us),
         }
-    }
-    let most = bins.iter().map(|bin| bin.iter().sum::<u32>()).max();
-    let most = f64::from(most.unwrap_or(1).max(1));
-    let width = WIDTH / BINS as f64;
-    for (at, bin) in bins.iter().enumerate() {
-        let mut bottom = CALLS_HEIGHT - 4.0;
-        for (count, colour) in bin.iter().zip(COLOURS) {
-            // What is rare must be seen all the same.
-            let tall = if *count > 0 {
-                (f64::from(*count) / most * (CALLS_HEIGHT - 20.0)).max(2.0)
-            } else {
-                continue;
-            };
-            bottom -= tall;
-            let x = LEFT + width * at as f64;
-            let title = format!("{count} calls");
-            rect(svg, [x, bottom, width * 0.9, tall], colour, &title);
-        }
+    });
+    columns.collect()
+}
+
+/// Ticks at round seconds or minutes.
+fn draw_axis(svg: &mut Svg, scale: &Scale, bottom: f64) {
+    let steps = [
+        1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400,
+    ];
+    let step = steps
+        .into_iter()
+        .find(|step| scale.seconds / f64::from(*step) <= 12.0);
+    let step = step.unwrap_or(14_400);
+    let mut second = 0;
+    while f64::from(second) <= scale.seconds {
+        let x = scale.x(f64::from(second));
+        svg.line([x, TOP], [x, bottom], "grid");
+        let label = match step {
+            ..60 => format!("{second} s"),
+            _ => format!("{} min", second / 60),
+        };
+        svg.text(x, bottom + 16.0, "middle", &label);
+        second += step;
     }
 }
 
-/// One lane: a thick bar while the node led, a hatched one over it while it was broken.
-fn draw_node(svg: &mut String, node: u64, y: f64, report: &Report, scale: &Scale) {
-    text(svg, 0.0, y + 14.0, &format!("node {node}"));
-    rect(svg, [LEFT, y + 8.0, WIDTH, 2.0], "#c8ccd2", "");
-    let reigns = &report.timeline.reigns;
-    for (place, reign) in reigns.iter().enumerate() {
-        if reign.leader == Some(node) {
-            let until_us = reigns
-                .get(place + 1)
-                .map_or(scale.end_us, |next| next.from_us);
-            let [from, until] = [reign.from_us, until_us].map(|at| scale.x(at));
-            let title = format!("node {node} leads in term {}", reign.term);
-            rect(svg, [from, y + 5.0, until - from, 8.0], "#3f6fb5", &title);
-        }
-    }
-    for fault in report
-        .timeline
-        .faults
-        .iter()
-        .filter(|fault| fault.nodes.contains(&node))
-    {
-        let [from, until] = [fault.from_us, fault.until_us].map(|at| scale.x(at));
-        let led = if fault.was_leader {
-            "leader"
-        } else {
-            "follower"
-        };
-        let title = format!("{} of node {node}, the {led}", fault.kind);
-        let colour = match fault.kind.as_str() {
-            "kill" => "#c23b3b",
-            "pause" => "#d9b024",
-            _ => "#9a5bb5",
-        };
-        rect(
-            svg,
-            [from, y, (until - from).max(2.0), 18.0],
-            colour,
-            &title,
+/// Bars of how many calls ended how.
+fn draw_calls(svg: &mut Svg, scale: &Scale, columns: &[Column]) {
+    let most = columns.iter().map(|column| column.ends.iter().sum::<f64>());
+    let most = most.fold(1.0, f64::max);
+    svg.text(0.0, TOP + 10.0, "label", "calls / s");
+    svg.text(LEFT - 6.0, TOP + 10.0 + 16.0, "end", &format!("{most:.0}"));
+    for column in columns {
+        let mut bottom = TOP + CALLS;
+        let x = scale.x(column.from);
+        let width = (scale.x(column.to) - x) * 0.92;
+        let [ok, fail, unknown] = column.ends;
+        let title = format!(
+            "{:.0} s: {ok:.0} ok, {fail:.0} failed, {unknown:.0} unknown",
+            column.from
         );
+        for (count, class) in column.ends.iter().zip(["ok", "fail", "unknown"]) {
+            if *count > 0.0 {
+                // What is rare must be seen all the same.
+                let tall = (count / most * CALLS).max(1.5);
+                bottom -= tall;
+                svg.rect([x, bottom, width, tall], class, &title);
+            }
+        }
     }
+    svg.line([LEFT, TOP + CALLS], [LEFT + WIDTH, TOP + CALLS], "axis");
 }
 
-fn rect(svg: &mut String, [x, y, width, height]: [f64; 4], colour: &str, title: &str) {
-    // Writing to a string can't fail.
-    let _ = writeln!(
-        svg,
-        "<rect x='{x:.1}' y='{y:.1}' width='{width:.1}' height='{height:.1}' fill='{colour}' fill-opacity='0.8'>\
-         <title>{title}</title></rect>"
-    );
+/// Lines on a logarithmic scale: stalls are a thousand times as long as what is usual.
+fn draw_latency(svg: &mut Svg, scale: &Scale, columns: &[Column], top: f64) {
+    let [least, most] = LATENCIES_US.map(f64::log10);
+    let y = |us: f64| {
+        let part = (us.max(1.0).log10() - least) / (most - least);
+        top + LATENCY * (1.0 - part.clamp(0.0, 1.0))
+    };
+    svg.text(0.0, top - 8.0, "label", "latency");
+    for (us, label) in [
+        (1e3, "1 ms"),
+        (1e4, "10 ms"),
+        (1e5, "100 ms"),
+        (1e6, "1 s"),
+        (1e7, "10 s"),
+    ] {
+        svg.line([LEFT, y(us)], [LEFT + WIDTH, y(us)], "grid");
+        svg.text(LEFT - 6.0, y(us) + 4.0, "end", label);
+    }
+    let line = |us: fn(&Column) -> u32| {
+        columns.iter().map(move |column| {
+            let middle = f64::midpoint(column.from, column.to);
+            let us = us(column);
+            (us > 0).then(|| [scale.x(middle), y(f64::from(us))])
+        })
+    };
+    svg.path(line(|column| column.p99_us), "p99");
+    svg.path(line(|column| column.median_us), "median");
 }
 
-fn text(svg: &mut String, x: f64, y: f64, words: &str) {
-    let _ = writeln!(
-        svg,
-        "<text x='{x:.1}' y='{y:.1}' font-size='12' fill='currentColor'>{words}</text>"
-    );
+/// A node's part: a bar while it led, and over it the faults that struck it.
+struct Lane {
+    node: u64,
+    top: f64,
+}
+
+impl Lane {
+    fn draw(&self, svg: &mut Svg, scale: &Scale, report: &Report, kinds: &[(&str, &'static str)]) {
+        let Self { node, top } = self;
+        svg.text(0.0, top + 19.0, "label", &format!("node {node}"));
+        svg.rect([LEFT, top + 12.0, WIDTH, 3.0], "lane", "");
+        let reigns = &report.timeline.reigns;
+        for (place, reign) in reigns.iter().enumerate() {
+            if reign.leader != Some(*node) {
+                continue;
+            }
+            let next = reigns.get(place + 1);
+            let from = scale.at(reign.from_us);
+            let until = next.map_or(LEFT + WIDTH, |next| scale.at(next.from_us));
+            let title = format!("node {node} leads in term {}", reign.term);
+            svg.rect([from, top + 8.0, until - from, 11.0], "leads", &title);
+        }
+        let faults = report.timeline.faults.iter();
+        for fault in faults.filter(|fault| fault.nodes.contains(node)) {
+            let (from, until) = (scale.at(fault.from_us), scale.at(fault.until_us));
+            let led = if fault.was_leader { ", leader" } else { "" };
+            let title = format!("{}{led} {}", fault.kind, fault.did);
+            let colour = kinds.iter().find(|(kind, _)| *kind == fault.kind);
+            let colour = colour.map_or("#c0392b", |(_, colour)| colour);
+            let width = (until - from).max(2.5);
+            svg.coloured([from, top + 3.0, width, 21.0], colour, &title);
+            if width > 7.0 * fault.kind.len() as f64 {
+                svg.text(from + 4.0, top + 17.5, "on", &fault.kind);
+            }
+        }
+    }
 }
