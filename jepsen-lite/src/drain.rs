@@ -54,7 +54,7 @@ async fn empty(session: &mut Session, queues: &[String]) -> u64 {
     took
 }
 
-/// How many tasks are live, as the node of the last client says; where they are the last totals, all nodes are asked.
+/// How many tasks are live, as the node of one client says; where they are the last totals, all are asked.
 async fn live(sessions: &mut [Session], when: When) -> Result<i64, Failed> {
     let mut live = 0;
     let asked = if when == When::End { sessions.len() } else { 1 };

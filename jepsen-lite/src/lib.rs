@@ -18,6 +18,7 @@ pub mod report;
 mod round;
 pub mod run;
 mod session;
+pub mod simulated;
 pub mod timeline;
 pub mod workload;
 

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use jepsen_lite::check::{Verdict, check, planted};
 use jepsen_lite::nemesis::Nemesis;
+use jepsen_lite::report::Report;
 use jepsen_lite::run::{Plan, run};
 use jepsen_lite::workload::{ALL, Workload};
 use jepsen_lite::{Failed, history};
@@ -48,10 +50,22 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Checks a history that was recorded before
+    /// Checks a history that was recorded before, and writes its report beside it
     Check {
         /// A history.jsonl
         history: PathBuf,
+    },
+    /// Checks the history of a server in memory, and says how long that takes
+    Simulated {
+        /// How many calls
+        #[arg(long, default_value_t = 1_000_000)]
+        calls: usize,
+        /// How many clients
+        #[arg(long, default_value_t = 20)]
+        clients: usize,
+        /// Repeats the history
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Shows which checker catches which bug
     Planted,
@@ -84,15 +98,16 @@ fn plan(options: Options) -> Result<Plan, Failed> {
 async fn tested(mut options: Options) -> Result<bool, Failed> {
     match options.command.take() {
         Some(Command::Check { history }) => checked(&history),
+        Some(Command::Simulated {
+            calls,
+            clients,
+            seed,
+        }) => Ok(simulated(calls, clients, seed)),
         Some(Command::Planted) => Ok(table()),
         None => {
             let plan = plan(options)?;
             let report = run(&plan).await?;
-            for event in &report.smallest {
-                println!("{}", serde_json::to_string(event)?);
-            }
-            eprintln!("\n{}", report.verdict());
-            eprintln!("{}", plan.out.join("report.html").display());
+            tell(&report, &plan.out)?;
             Ok(report.is_valid)
         }
     }
@@ -105,15 +120,41 @@ fn checked(path: &Path) -> Result<bool, Failed> {
         history::read(BufReader::new(file)).map_err(|error| format!("{name}: {error}"))?;
     let verdict = check(&operations);
     show(&verdict);
-    if let Some(first) = verdict.violations.first() {
-        let calls = operations
-            .iter()
-            .filter(|one| first.calls.contains(&one.call));
-        for event in history::events(calls) {
-            println!("{}", serde_json::to_string(&event)?);
-        }
+    let mut report = Report {
+        is_valid: true,
+        ..Report::default()
+    };
+    report.add(&operations, verdict);
+    let beside = path.with_extension("checked");
+    std::fs::create_dir_all(&beside)?;
+    report.write(&beside)?;
+    tell(&report, &beside)?;
+    Ok(report.is_valid)
+}
+
+/// The smallest violating history to stdout, the verdict to stderr.
+fn tell(report: &Report, out: &Path) -> Result<(), Failed> {
+    for event in &report.smallest {
+        println!("{}", serde_json::to_string(event)?);
     }
-    Ok(verdict.is_valid())
+    eprintln!("\n{}", report.verdict());
+    eprintln!("{}", out.join("report.html").display());
+    Ok(())
+}
+
+fn simulated(calls: usize, clients: usize, seed: u64) -> bool {
+    let operations = jepsen_lite::simulated::history(&jepsen_lite::simulated::Plan {
+        seed,
+        calls,
+        clients,
+        bug: None,
+    });
+    let began = Instant::now();
+    let verdict = check(&operations);
+    show(&verdict);
+    let calls = operations.len();
+    eprintln!("{calls} calls checked in {:.1?}", began.elapsed());
+    verdict.is_valid()
 }
 
 fn show(verdict: &Verdict) {

@@ -18,6 +18,8 @@ use crate::{Failed, random::Random};
 const MOST_OLD: usize = 200;
 /// So many of them a round adds.
 const NEW_OLD: usize = 10;
+/// So many clients for each node look at everything at a round's end.
+const DRAINS: usize = 4;
 /// Clients, drains: each its own stream of chance, apart from that of the faults.
 const STREAMS: u64 = 1_000;
 
@@ -81,8 +83,8 @@ impl Rounds {
         let queues: Vec<String> = queues.map(|one| self.queue(one.name())).collect();
         let round = self.number;
         let mut drains = Vec::new();
-        for place in places {
-            drains.push(self.session(format!("drain-{round}.{}", place.node), places)?);
+        for number in 1..=places.len() * DRAINS {
+            drains.push(self.session(format!("drain-{round}.{number}"), places)?);
         }
         drain::drain(&mut drains, &queues).await?;
         let mut uuids = self.record.look(drain::uuids);

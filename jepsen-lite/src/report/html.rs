@@ -65,7 +65,7 @@ fn key(report: &Report) -> String {
         ("ok", "answered"),
         ("fail", "refused or failed"),
         ("unknown", "in doubt"),
-        ("median", "median latency"),
+        ("median", "median"),
         ("p99", "99th percentile"),
         ("leads", "leads"),
     ];
@@ -238,7 +238,7 @@ fn seconds(us: u64) -> String {
 }
 
 /// With a comma between thousands.
-fn number(number: u64) -> String {
+pub fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -136,8 +136,8 @@ impl Report {
 
     /// The verdict in one sentence.
     pub fn verdict(&self) -> String {
-        let calls = self.all_calls();
-        let faults = self.timeline.faults.len();
+        let calls = html::number(self.all_calls());
+        let faults = html::number(self.timeline.faults.len() as u64);
         match self.violations.first() {
             None => format!("valid: {calls} calls under {faults} faults, no promise was broken"),
             Some(first) => {

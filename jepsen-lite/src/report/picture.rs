@@ -1,5 +1,6 @@
 //! The timeline as one picture: calls by how they ended and how long they took, and for each node when it led and when it was broken.
 
+use super::html::number;
 use super::svg::Svg;
 use super::{Report, Second};
 
@@ -138,7 +139,7 @@ fn draw_calls(svg: &mut Svg, scale: &Scale, columns: &[Column]) {
     let most = columns.iter().map(|column| column.ends.iter().sum::<f64>());
     let most = most.fold(1.0, f64::max);
     svg.text(0.0, TOP + 10.0, "label", "calls / s");
-    svg.text(LEFT - 6.0, TOP + 10.0 + 16.0, "end", &format!("{most:.0}"));
+    svg.text(LEFT - 6.0, TOP + 10.0 + 16.0, "end", &number(most as u64));
     for column in columns {
         let mut bottom = TOP + CALLS;
         let x = scale.x(column.from);
