@@ -40,7 +40,7 @@ struct Options {
     /// How many clients each workload has
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     clients: u64,
-    /// The server [default: `corndogs` beside this program]
+    /// The server [default: `corndogs` beside this program, which `cargo run` builds]
     #[arg(long)]
     binary: Option<PathBuf>,
     /// Where history, reports and the nodes' logs go
@@ -71,10 +71,36 @@ enum Command {
     Planted,
 }
 
+/// The server beside this program. Under `cargo run` it is built first: an old one would be tested without a word.
+fn built() -> Result<PathBuf, Failed> {
+    let beside = std::env::current_exe()?.with_file_name("corndogs");
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut build = std::process::Command::new(cargo);
+        build.args([
+            "build",
+            "--quiet",
+            "--package",
+            "corndogs",
+            "--manifest-path",
+        ]);
+        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        if beside
+            .parent()
+            .is_some_and(|parent| parent.ends_with("release"))
+        {
+            build.arg("--release");
+        }
+        if !build.status()?.success() {
+            return Err("the server can't be built".into());
+        }
+    }
+    Ok(beside)
+}
+
 fn plan(options: Options) -> Result<Plan, Failed> {
     let binary = match options.binary {
         Some(binary) => binary,
-        None => std::env::current_exe()?.with_file_name("corndogs"),
+        None => built()?,
     };
     if !binary.is_file() {
         let name = binary.display();

@@ -9,13 +9,16 @@ use parking_lot::Mutex;
 use crate::record::Record;
 use crate::timeline::Timeline;
 
+/// What the run is at, in words.
+pub type Stage = Arc<Mutex<String>>;
+
 /// Shows how things stand each second, until it is dropped. A file gets a line every ten seconds.
-pub async fn show(record: Arc<Record>, timeline: Arc<Mutex<Timeline>>, time_s: u64) {
+pub async fn show(record: Arc<Record>, timeline: Arc<Mutex<Timeline>>, stage: Stage) {
     let is_terminal = stderr().is_terminal();
     let every = Duration::from_secs(if is_terminal { 1 } else { 10 });
     loop {
         tokio::time::sleep(every).await;
-        let line = line(&record, &timeline.lock(), time_s);
+        let line = line(&record, &timeline.lock(), &stage.lock());
         let written = if is_terminal {
             write!(stderr(), "\r\x1b[K{line}")
         } else {
@@ -27,7 +30,7 @@ pub async fn show(record: Arc<Record>, timeline: Arc<Mutex<Timeline>>, time_s: u
     }
 }
 
-fn line(record: &Record, timeline: &Timeline, time_s: u64) -> String {
+fn line(record: &Record, timeline: &Timeline, stage: &str) -> String {
     let tally = record.tally();
     let leader = match timeline.leader() {
         Some(leader) => format!("node {leader} leads"),
@@ -36,7 +39,7 @@ fn line(record: &Record, timeline: &Timeline, time_s: u64) -> String {
     let open = timeline.faults.iter().filter(|fault| fault.is_open());
     let open = open.map(|fault| format!(", {} of {:?}", fault.kind, fault.nodes));
     format!(
-        "{:>4}/{time_s} s: {} ok, {} failed, {} unknown; {leader}; {} faults{}",
+        "{:>5} s, {stage}: {} ok, {} failed, {} in doubt; {leader}; {} faults{}",
         record.now_us() / 1_000_000,
         tally.ok,
         tally.fail,

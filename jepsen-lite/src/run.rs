@@ -12,13 +12,14 @@ use crate::check::{self, Verdict};
 use crate::cluster::Cluster;
 use crate::history::Operation;
 use crate::nemesis::{Nemesis, torment};
+use crate::progress::{self, Stage};
 use crate::random::Random;
 use crate::record::Record;
 use crate::report::Report;
 use crate::round::{ROUND, Rounds};
 use crate::timeline::Timeline;
 use crate::workload::Workload;
-use crate::{Failed, leaders, progress};
+use crate::{Failed, leaders};
 
 /// How many nodes a cluster has.
 const NODES: u64 = 3;
@@ -66,16 +67,21 @@ pub async fn run(plan: &Plan) -> Result<Report, Failed> {
     let timeline = Arc::new(Mutex::new(Timeline::default()));
     let watch = leaders::watch(cluster.places(), record.clone(), timeline.clone());
     let _watch = Aside(tokio::spawn(watch).abort_handle());
-    let show = progress::show(record.clone(), timeline.clone(), plan.time_s);
+    let stage = Stage::default();
+    let show = progress::show(record.clone(), timeline.clone(), stage.clone());
     let show = Aside(tokio::spawn(show).abort_handle());
 
     let mut report = Report::new(plan);
     let mut rounds = Rounds::new(plan, record.clone());
     let mut left = Duration::from_secs(plan.time_s);
+    let rounds_planned = plan.time_s.div_ceil(ROUND.as_secs());
     for number in 0.. {
         let time = left.min(ROUND);
         left -= time;
         let until = Instant::now() + time;
+        let round = number + 1;
+        let at = |what: &str| *stage.lock() = format!("round {round} of {rounds_planned}, {what}");
+        at("clients work");
         let workers = rounds.begin(&cluster.places(), until).await?;
         let random = Random::new(plan.seed, FAULTS + number);
         torment(
@@ -90,8 +96,10 @@ pub async fn run(plan: &Plan) -> Result<Report, Failed> {
         for ended in join_all(workers).await {
             ended?;
         }
+        at("all is taken out and looked at");
         let operations = rounds.end(&cluster.places()).await?;
         cluster.all_run()?;
+        at("checking");
         let (operations, verdict) = checked(operations).await?;
         report.add(&operations, verdict);
         report.timeline = timeline.lock().clone();

@@ -40,8 +40,9 @@ fn check_task(uuid: &str, task: &TaskView, findings: &mut Findings) {
         }
         findings.looked();
         if let Some((earlier, before)) = latest.beyond(touch.seen) {
-            let after = touch.seen;
-            let says = format!("a task was shown as {before:?}, and later as {after:?}");
+            let after = touch.seen.map(ToString::to_string);
+            let after = after.unwrap_or_else(|| "nothing".to_owned());
+            let says = format!("a task was shown as {before}, and later as {after}");
             findings.broken(&[uuid], says, &[&earlier, &touch.op]);
         }
     }

@@ -26,7 +26,7 @@ pub fn check(view: &View, findings: &mut Findings) {
             let fence = earlier.find(|(_, held)| held.attempt > act.attempt);
             if let (Some(seen), Some((fence, held))) = (touch.seen, fence) {
                 let says = format!(
-                    "attempt {} at task {uuid} acted after attempt {} had been given: {seen:?}",
+                    "attempt {} at task {uuid} acted after attempt {} had been given: {seen}",
                     act.attempt, held.attempt
                 );
                 findings.broken(&[uuid], says, &[fence, &touch.op]);

@@ -26,7 +26,7 @@ fn check_shown(uuid: &str, origin: &Origin, touch: &Touch, findings: &mut Findin
     };
     let submitted = origin.submitted;
     let mut broken = |what: &str| {
-        let says = format!("task {} {what}: {seen:?}", submitted.payload);
+        let says = format!("task {} {what}: {seen}", submitted.payload);
         findings.broken(&[uuid], says, &[&origin.op, &touch.op]);
     };
     if origin.done == Done::No {

@@ -1,6 +1,7 @@
 //! What clients asked and were told.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -182,6 +183,16 @@ pub struct Seen {
     pub timeout_s: i64,
     /// Whether it has ended.
     pub is_archived: bool,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} in {}, attempt {}, priority {}, changed at {}",
+            self.uuid, self.state, self.attempt, self.priority, self.update_time_ns
+        )
+    }
 }
 
 /// The totals of all queues since the cluster began.

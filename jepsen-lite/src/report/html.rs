@@ -43,20 +43,27 @@ fn cards(report: &Report) -> String {
         (number(report.rounds), "rounds"),
         (report.seed.to_string(), "seed"),
     ];
-    let cards = cards.map(|(what, name)| {
-        let what = escape(&what);
-        format!("<div><b>{what}</b><span>{name}</span></div>")
-    });
+    // A history that was recorded before knows nothing of its run.
+    let cards = cards
+        .into_iter()
+        .filter(|(what, _)| !matches!(what.as_str(), "0" | "0 s"));
     let run = format!(
         "{} clients each of {}; nemeses: {}",
         report.clients,
         report.workloads.join(", "),
         report.nemeses.join(", ")
     );
+    let run = match report.workloads.is_empty() {
+        true => String::new(),
+        false => format!("<p class='soft'>{}</p>\n", escape(&run)),
+    };
+    let cards = cards.map(|(what, name)| {
+        let what = escape(&what);
+        format!("<div><b>{what}</b><span>{name}</span></div>")
+    });
     format!(
-        "<div class='cards'>{}</div>\n<p class='soft'>{}</p>\n",
-        cards.concat(),
-        escape(&run)
+        "<div class='cards'>{}</div>\n{run}",
+        cards.collect::<String>()
     )
 }
 
@@ -125,7 +132,9 @@ fn broken(report: &Report) -> String {
 }
 
 fn checkers(report: &Report) -> String {
-    let rows = report.checkers.iter().map(|(name, looked)| {
+    let mut checkers: Vec<_> = report.checkers.iter().collect();
+    checkers.sort_by_key(|(_, looked)| looked.violations == 0);
+    let rows = checkers.into_iter().map(|(name, looked)| {
         let (class, mark) = match looked.violations {
             0 if looked.looked_at == 0 => ("soft", "nothing to look at"),
             0 => ("good", "✓ holds"),
@@ -217,6 +226,9 @@ fn left_out(report: &Report) -> String {
 }
 
 fn again(report: &Report) -> String {
+    if report.workloads.is_empty() {
+        return String::new();
+    }
     let nemeses = report.nemeses.join(",");
     format!(
         "<h2>Again</h2>\n<pre>cargo run -p jepsen-lite -- --time {} --seed {} --clients {} --workload {} --nemesis {}</pre>\n",

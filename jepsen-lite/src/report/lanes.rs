@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::svg::Svg;
-use crate::history::{Answer, Event, Request, Seen, What};
+use crate::history::{Answer, Event, Request, What};
 
 const LEFT: f64 = 110.0;
 const WIDTH: f64 = 930.0;
@@ -100,7 +100,7 @@ pub fn answers(what: &What) -> String {
             Answer::Task { task: None, .. } => "nothing".to_owned(),
             Answer::Task {
                 task: Some(task), ..
-            } => shows(task),
+            } => task.to_string(),
             Answer::List { tasks } => format!("{} tasks", tasks.len()),
             Answer::States { states, .. } => format!("{states:?}"),
             Answer::Totals(totals) => format!(
@@ -113,17 +113,6 @@ pub fn answers(what: &What) -> String {
         What::Fail { why } => format!("failed: {why}"),
         What::Unknown { why } => format!("in doubt: {why}"),
     }
-}
-
-fn shows(task: &Seen) -> String {
-    format!(
-        "{} in {}, attempt {}, priority {}, changed at {}",
-        short(&task.uuid),
-        task.state,
-        task.attempt,
-        task.priority,
-        task.update_time_ns
-    )
 }
 
 fn short(uuid: &str) -> &str {

@@ -42,8 +42,10 @@ pub fn draw(report: &Report) -> String {
     let latency_top = TOP + CALLS + GAP;
     let nodes_top = latency_top + LATENCY + GAP;
     let bottom = nodes_top + LANE * report.nodes.len() as f64;
+    let empty = report.seconds.iter().take_while(|one| one.calls() == 0);
     let scale = Scale {
-        seconds: seconds as f64,
+        from: empty.count().min(seconds - 1) as f64,
+        to: seconds as f64,
     };
     let mut svg = Svg::new(LEFT + WIDTH + RIGHT, bottom + AXIS);
     for fault in &report.timeline.faults {
@@ -63,16 +65,23 @@ pub fn draw(report: &Report) -> String {
         };
         lane.draw(&mut svg, &scale, report, &kinds);
     }
+    // Where the calls are that can't be explained.
+    for event in &report.smallest {
+        let x = scale.at(event.at_us);
+        svg.line([x, TOP], [x, bottom], "broken");
+    }
     svg.done("calls, latencies, leaders and faults over time")
 }
 
 struct Scale {
-    seconds: f64,
+    from: f64,
+    to: f64,
 }
 
 impl Scale {
     fn x(&self, second: f64) -> f64 {
-        LEFT + WIDTH * second.min(self.seconds) / self.seconds
+        let second = second.clamp(self.from, self.to);
+        LEFT + WIDTH * (second - self.from) / (self.to - self.from)
     }
 
     fn at(&self, at_us: u64) -> f64 {
@@ -92,6 +101,7 @@ struct Column {
 fn columns(seconds: &[Second]) -> Vec<Column> {
     let each = seconds.len().div_ceil(COLUMNS).max(1);
     let chunks = seconds.chunks(each).enumerate();
+    let chunks = chunks.filter(|(_, chunk)| chunk.iter().any(|one| one.calls() > 0));
     let columns = chunks.map(|(place, chunk)| {
         let per_s = |count: fn(&Second) -> u32| {
             chunk.iter().map(|one| f64::from(count(one))).sum::<f64>() / chunk.len() as f64
@@ -119,10 +129,10 @@ fn draw_axis(svg: &mut Svg, scale: &Scale, bottom: f64) {
     ];
     let step = steps
         .into_iter()
-        .find(|step| scale.seconds / f64::from(*step) <= 12.0);
+        .find(|step| (scale.to - scale.from) / f64::from(*step) <= 12.0);
     let step = step.unwrap_or(14_400);
-    let mut second = 0;
-    while f64::from(second) <= scale.seconds {
+    let mut second = (scale.from / f64::from(step)).ceil() as i32 * step;
+    while f64::from(second) <= scale.to {
         let x = scale.x(f64::from(second));
         svg.line([x, TOP], [x, bottom], "grid");
         let label = match step {

@@ -19,6 +19,13 @@ pub struct Second {
     pub p99_us: u32,
 }
 
+impl Second {
+    /// All of them.
+    pub fn calls(&self) -> u32 {
+        self.ok + self.fail + self.unknown
+    }
+}
+
 /// When the round began that a history is of.
 pub fn began_us(operations: &[Operation]) -> u64 {
     let begin = |one: &&Operation| matches!(one.request, Request::Totals { when: When::Begin });
