@@ -18,8 +18,10 @@ pub fn check(view: &View, findings: &mut Findings) {
             continue;
         };
         findings.looked();
-        let (id, first) = *cluster.get_or_insert((&status.cluster_id, op));
-        if id != status.cluster_id {
+        // A node with an empty disk belongs to no cluster yet.
+        let own = Some(status.cluster_id.as_str()).filter(|own| !own.is_empty());
+        let known = own.map(|own| *cluster.get_or_insert((own, op)));
+        if let Some((id, first)) = known.filter(|(id, _)| *id != status.cluster_id) {
             let says = format!("one node is of cluster {id}, one of {}", status.cluster_id);
             findings.broken(&[], says, &[first, op]);
         }

@@ -1,4 +1,4 @@
-//! The totals agree with each other and with what clients were told. They are read while nothing is under way.
+//! The totals agree with each other and with what clients were told.
 
 use crate::history::{Answer, Deed, Request, Totals, When};
 

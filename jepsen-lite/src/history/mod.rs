@@ -85,7 +85,7 @@ pub enum Deed {
 pub enum When {
     /// Before a round: what they show belongs to earlier ones.
     Begin,
-    /// While what is live is being taken out.
+    /// While tasks come and go.
     Meanwhile,
     /// When all has been taken out.
     End,
@@ -116,7 +116,7 @@ pub enum Request {
         /// The queue that is counted.
         queue: String,
     },
-    /// The totals of all queues, read while no client works: live tasks by `GetQueues`, the rest from the metrics.
+    /// The totals of all queues, from the metrics.
     Totals {
         /// When they are read.
         when: When,

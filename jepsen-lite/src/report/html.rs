@@ -99,7 +99,7 @@ fn broken(report: &Report) -> String {
         };
         let what = serde_json::to_string(&event.what).unwrap_or_default();
         format!(
-            "<tr><td class='n'>{}<td class='n'>{}<td>{}<td class='n'>{}<td>{}<td>{}\
+            "<tr><td class='n'>{}<td class='n'>{}<td class='whole'>{}<td class='n'>{}<td>{}<td>{}\
              <details><summary class='soft'>all of it</summary><code>{}</code></details></tr>\n",
             seconds(event.at_us),
             event.call,

@@ -40,11 +40,11 @@ pub fn draw(events: &[Event]) -> String {
         };
         let title = format!("call {}: {}", bar.event.call, asks(bar.request));
         svg.rect([from, top + 19.0, until - from, 14.0], class, &title);
-        let answer = bar.to.map(|(_, end)| answers(&end.what));
+        let answer = bar.to.map(|(_, end)| briefly(&end.what));
         let words = format!(
             "{}  →  {}",
             asks(bar.request),
-            answer.unwrap_or_else(|| "no answer".into())
+            answer.unwrap_or_else(|| "no answer".to_owned())
         );
         // Words that would run out of the picture end where the bar does.
         match from > LEFT + WIDTH * 0.55 {
@@ -89,6 +89,22 @@ pub fn asks(request: &Request) -> String {
         Request::Get { uuid } => format!("get {}", short(uuid)),
         Request::List { queue } | Request::States { queue } => format!("{name} {queue}"),
         Request::Totals { .. } | Request::Status => name.to_owned(),
+    }
+}
+
+/// An answer in as few words as there is room for in the picture.
+fn briefly(what: &What) -> String {
+    match what {
+        What::Ok {
+            answer: Answer::Task {
+                task: Some(task), ..
+            },
+        } => {
+            let uuid = short(&task.uuid);
+            format!("{uuid} in {}, attempt {}", task.state, task.attempt)
+        }
+        What::Unknown { .. } => "in doubt".to_owned(),
+        what => answers(what),
     }
 }
 

@@ -52,7 +52,7 @@ const BROKEN: [(Bug, &[&str]); 11] = [
 fn what_a_broken_server_answers_is_caught() {
     for (bug, checkers) in BROKEN {
         let mut caught: BTreeSet<String> = BTreeSet::new();
-        for seed in 0..20 {
+        for seed in 0..10 {
             let verdict = check(&run(seed, Some(bug)));
             let broken = verdict.checkers.iter();
             let broken = broken.filter(|(_, looked)| looked.violations > 0);

@@ -2,7 +2,7 @@
 //! all; counts and lists.
 
 use super::{Desk, act, give_on};
-use crate::history::{Deed, Request};
+use crate::history::{Deed, Request, When};
 use crate::session::Session;
 
 const LEASE_S: i64 = 1;
@@ -23,7 +23,11 @@ pub async fn work(mut session: Session, desk: Desk) {
                 session.turn();
                 desk.look(&mut session).await;
             }
-            960..990 => desk.count(&mut session).await,
+            960..985 => desk.count(&mut session).await,
+            985..992 => {
+                let when = When::Meanwhile;
+                session.call(Request::Totals { when }).await;
+            }
             _ => {
                 let queue = desk.queue.clone();
                 session.call(Request::List { queue }).await;

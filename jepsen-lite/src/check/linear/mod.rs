@@ -76,7 +76,7 @@ fn check_task(uuid: &str, view: &TaskView, lost: &LostClaims, findings: &mut Fin
         Ended::TooLong => findings.undecided += 1,
         Ended::Unexplained { most } => {
             let says = format!(
-                "no order of the calls about task {uuid} explains all of their {} answers; {most} is the most",
+                "no order of the calls about task {uuid} explains their answers ({} in all, {most} at most)",
                 task.required.len()
             );
             let ops: Vec<&Op> = ops.iter().collect();
