@@ -173,6 +173,7 @@ fn simulated(calls: usize, clients: usize, seed: u64) -> bool {
         seed,
         calls,
         clients,
+        lost_percent: 2,
         bug: None,
     });
     let began = Instant::now();

@@ -98,18 +98,22 @@ impl Rounds {
 
     /// What the next round's history begins with: what is still in doubt, and a few tasks that must be there for ever.
     pub fn carry(&mut self, operations: Vec<Operation>) -> Vec<Operation> {
-        let known: HashSet<&String> = self.old.iter().collect();
-        let new = settled(&operations, &known);
-        let room = MOST_OLD.saturating_sub(self.old.len());
-        self.old.extend(new.into_iter().take(NEW_OLD.min(room)));
-        let old: HashSet<&str> = self.old.iter().map(String::as_str).collect();
-        let shown = drain::shown(&operations);
-        let is_carried = |one: &Operation| match one.outcome {
-            Outcome::Unknown(_) => is_doubtful(one, &shown),
-            _ => uuid(one).is_some_and(|uuid| old.contains(uuid)),
-        };
-        operations.into_iter().filter(is_carried).collect()
+        carried(operations, &mut self.old)
     }
+}
+
+fn carried(operations: Vec<Operation>, old: &mut Vec<String>) -> Vec<Operation> {
+    let known: HashSet<&String> = old.iter().collect();
+    let new = settled(&operations, &known);
+    let room = MOST_OLD.saturating_sub(old.len());
+    old.extend(new.into_iter().take(NEW_OLD.min(room)));
+    let old: HashSet<&str> = old.iter().map(String::as_str).collect();
+    let shown = drain::shown(&operations);
+    let is_carried = |one: &Operation| match one.outcome {
+        Outcome::Unknown(_) => is_doubtful(one, &shown),
+        _ => uuid(one).is_some_and(|uuid| old.contains(uuid)),
+    };
+    operations.into_iter().filter(is_carried).collect()
 }
 
 /// The one task that a call is about.
@@ -159,3 +163,35 @@ fn settled(operations: &[Operation], known: &HashSet<&String>) -> Vec<String> {
 
 /// How long a round's clients work at most.
 pub const ROUND: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::check;
+    use crate::simulated;
+
+    #[test]
+    fn what_is_carried_over_can_be_explained_by_itself() {
+        for seed in 0..20 {
+            let operations = simulated::history(&simulated::Plan {
+                seed,
+                calls: 1_500,
+                clients: 6,
+                lost_percent: 5,
+                bug: None,
+            });
+            let calls = operations.len();
+            let mut old = Vec::new();
+            let carried = carried(operations, &mut old);
+            assert!(!old.is_empty() && old.len() <= NEW_OLD, "seed {seed}");
+            assert!(carried.len() < calls / 5, "{} calls", carried.len());
+            for uuid in &old {
+                let submits = carried.iter().filter(
+                    |one| matches!(&one.request, Request::Submit(task) if task.uuid == *uuid),
+                );
+                assert_eq!(submits.count(), 1, "seed {seed}");
+            }
+            assert_eq!(check(&carried).violations, [], "seed {seed}");
+        }
+    }
+}

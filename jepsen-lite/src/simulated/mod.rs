@@ -31,6 +31,8 @@ pub struct Plan {
     pub calls: usize,
     /// How many clients there are.
     pub clients: usize,
+    /// How many calls in a hundred are given up, and how many answers are lost.
+    pub lost_percent: u64,
     /// What the server does wrong.
     pub bug: Option<Bug>,
 }
@@ -53,6 +55,7 @@ struct Client {
 
 struct World {
     random: Random,
+    lost_percent: u64,
     server: Server,
     now_us: u64,
     places: usize,
@@ -66,6 +69,7 @@ struct World {
 pub fn history(plan: &Plan) -> Vec<Operation> {
     let mut world = World {
         random: Random::new(plan.seed, 0),
+        lost_percent: plan.lost_percent,
         server: Server::new(plan.bug),
         now_us: 0,
         places: 0,
@@ -106,9 +110,9 @@ impl World {
         match client.call.take() {
             None if self.operations.len() < most => client.call = Some(self.begin(client)),
             None => {}
-            Some(Call { at, outcome: None }) => match self.random.below(100) {
-                0..2 => self.give_up(client, at),
-                _ => {
+            Some(Call { at, outcome: None }) => match self.is_lost() {
+                true => self.give_up(client, at),
+                false => {
                     let outcome = Some(self.serve(at));
                     client.call = Some(Call { at, outcome });
                 }
@@ -116,11 +120,15 @@ impl World {
             Some(Call {
                 at,
                 outcome: Some(outcome),
-            }) => match self.random.below(100) {
-                0..2 => self.end(client, at, Outcome::Unknown("lost".into())),
-                _ => self.end(client, at, outcome),
+            }) => match self.is_lost() {
+                true => self.end(client, at, Outcome::Unknown("lost".into())),
+                false => self.end(client, at, outcome),
             },
         }
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.random.below(100) < self.lost_percent
     }
 
     fn give_up(&mut self, client: &mut Client, at: usize) {

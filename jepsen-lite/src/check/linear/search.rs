@@ -102,9 +102,16 @@ fn further(task: &Task, way: &Way) -> Vec<Way> {
         if call.invoked > end {
             break;
         }
-        if let Err(place) = way.used.binary_search(&at)
-            && let Some(model) = way.model.after(&call.step)
-        {
+        let Err(place) = way.used.binary_search(&at) else {
+            continue;
+        };
+        // Of calls that ask the same, the first will do.
+        let mut earlier = task.optional.iter().take(at).enumerate();
+        if earlier.any(|(at, other)| other.step == call.step && !way.used.contains(&at)) {
+            continue;
+        }
+        let model = way.model.after(&call.step);
+        if let Some(model) = model.filter(|model| *model != way.model) {
             let mut used = way.used.clone();
             used.insert(place, at);
             let way = way.clone();
