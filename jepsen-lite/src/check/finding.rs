@@ -6,8 +6,9 @@ use super::op::Op;
 
 /// So many violations of one checker are kept: a broken server breaks its promise again and again.
 const MOST_KEPT: usize = 1_000;
-/// So many calls are told of one violation.
-const MOST_CALLS: usize = 100;
+/// So many calls of one violation are kept, and so many are told.
+const MOST_CALLS: usize = 10_000;
+const MOST_TOLD: usize = 100;
 
 /// A promise that was broken, and the calls that show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,14 @@ pub struct Violation {
     pub tasks: Vec<String>,
     /// The fewest calls whose answers can't be explained together, whatever all other calls did.
     pub calls: Vec<u64>,
+}
+
+impl Violation {
+    /// Leaves out what nobody would read.
+    pub(super) fn shorten(&mut self) {
+        self.calls.truncate(MOST_TOLD);
+        self.tasks.truncate(MOST_TOLD);
+    }
 }
 
 /// What one checker finds.

@@ -56,6 +56,7 @@ const fn checker(name: &'static str, promise: &'static str, check: Check) -> Che
 }
 
 impl Checker {
+    /// Its violations are shrunk before they are told.
     const fn broad(self) -> Self {
         Self {
             is_broad: true,
@@ -211,8 +212,11 @@ pub fn check(operations: &[Operation]) -> Verdict {
         verdict.checkers.insert(name.to_owned(), looked);
         let mut violations = findings.into_violations(name);
         violations.truncate(MOST_TOLD);
-        for violation in violations.iter_mut().filter(|_| is_broad) {
-            shrink::shrink(operations, violation, check);
+        for violation in &mut violations {
+            if is_broad {
+                shrink::shrink(operations, violation, check);
+            }
+            violation.shorten();
         }
         verdict.violations.extend(violations);
     }

@@ -12,7 +12,7 @@ use super::finding::{Findings, Violation};
 use super::view::View;
 
 /// Larger ones are told as they are: each call costs a check of all of them.
-const MOST_CALLS: usize = 500;
+const MOST_CALLS: usize = 2_000;
 
 /// Leaves out of a violation the calls whose answers it does not need.
 pub fn shrink(operations: &[Operation], violation: &mut Violation, check: Check) {
