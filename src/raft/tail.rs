@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use codeq::Decode;
@@ -45,8 +46,7 @@ pub(super) struct Chunk {
     pub path: PathBuf,
 }
 
-/// Looks at the newest file, and syncs it: what a killed process had written can be read, and may not be on the disk.
-/// `synced` is up to where the log is known to have been synced. Returns the log's end.
+/// Looks at the newest file, and makes durable what can be read in it. `synced` is up to where the log is known to have been synced. Returns the log's end.
 ///
 /// # Errors
 /// If an end is not one that a crash can have left, or a file can't be read or synced.
@@ -56,9 +56,9 @@ pub(super) fn check(dir: &Path, synced: u64) -> Result<u64, LogDamage> {
     while let Some(chunk) = chunks.pop() {
         let bytes = whole_bytes(&chunk.path)?;
         end = chunk.start + bytes;
-        let failed = |error: io::Error| LogDamage::new(&chunk.path, error.to_string());
-        let file = File::open(&chunk.path).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
+        let known = synced.saturating_sub(chunk.start);
+        let written = write_again(&chunk.path, known, bytes);
+        written.map_err(|error| LogDamage::new(&chunk.path, error.to_string()))?;
         // A file without a whole record is removed; then the one before it is the newest.
         if bytes > 0 {
             break;
@@ -71,6 +71,16 @@ pub(super) fn check(dir: &Path, synced: u64) -> Result<u64, LogDamage> {
         return Err(LogDamage::new(dir, detail));
     }
     Ok(end)
+}
+
+/// Makes the bytes from `from` to `end` durable. What a killed process had written can be read, and may not be on the disk;
+/// and a system whose sync has failed takes the same bytes for written the next time. So they are written once more.
+fn write_again(path: &Path, from: u64, end: u64) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let mut bytes = vec![0; usize::try_from(end.saturating_sub(from)).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, from)?;
+    file.write_all_at(&bytes, from)?;
+    file.sync_all()
 }
 
 /// The log's files, in order; none without a directory.
