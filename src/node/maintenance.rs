@@ -12,6 +12,8 @@ use crate::store::View;
 
 /// How often it is looked whether the log should be compacted.
 const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is noted up to where the log is synced.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the group is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Without a leader or a quorum for this long, calls are refused at once: they would wait in vain.
@@ -137,5 +139,17 @@ pub async fn compact(node: Node, snapshot_every: u64) {
             tracing::warn!(%error, "no snapshot was taken");
         }
         asked_at = status.applied_index;
+    }
+}
+
+/// Notes up to where the log is synced, for the next start.
+pub async fn note_synced(node: Node) {
+    loop {
+        tokio::time::sleep(NOTE_INTERVAL).await;
+        let log = node.raft.log().clone();
+        let noted = tokio::task::spawn_blocking(move || log.note_synced()).await;
+        if let Ok(Err(error)) = noted {
+            tracing::warn!(%error, "it can't be noted up to where the log is synced");
+        }
     }
 }

@@ -104,6 +104,7 @@ impl Node {
         };
         tokio::spawn(maintenance::watch_raft(node.clone()));
         tokio::spawn(maintenance::compact(node.clone(), options.snapshot_every));
+        tokio::spawn(maintenance::note_synced(node.clone()));
         tokio::spawn(members::tend(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
         tokio::spawn(sweep::ripen(node.clone()));

@@ -16,6 +16,8 @@ const MEMBERSHIP: u8 = 2;
 
 /// A payload longer than this is not one of ours: proposals are far smaller.
 const MAX_PAYLOAD_BYTES: u32 = 1 << 30;
+/// Memory that is taken for a payload before any of it is read.
+const FIRST_BYTES: u32 = 1 << 20;
 
 fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("log record: {what}"))
@@ -136,8 +138,11 @@ impl Decode for StoredPayload {
         if length > MAX_PAYLOAD_BYTES {
             return Err(damaged("a payload's length makes no sense"));
         }
-        let mut bytes = vec![0; length as usize];
-        r.read_exact(&mut bytes)?;
+        // A damaged length must not take memory for what is not there.
+        let mut bytes = Vec::with_capacity(length.min(FIRST_BYTES) as usize);
+        if r.take(length.into()).read_to_end(&mut bytes)? < length as usize {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(Self(bytes.into()))
     }
 }

@@ -10,14 +10,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use codeq::Span;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use parking_lot::Mutex;
 use raft_log::api::raft_log_writer::RaftLogWriter;
-use raft_log::{Callback, Config, FlushMetrics, RaftLog, Types};
+use raft_log::{Callback, Config, FlushMetrics, RaftLog, Segment, Types};
 use tokio::sync::{oneshot, watch};
 
 use super::codec::{StoredLogId, StoredPayload, StoredVote};
+use super::synced::{self, Synced};
+use super::tail;
 use super::types::{Entry, LogId, TypeConfig, Vote};
 use crate::clock;
 
@@ -29,6 +32,9 @@ const CACHE_BYTES: usize = 8 << 20;
 const READ_BUFFER_BYTES: usize = 1 << 20;
 /// Writes that wait for the disk; more block the writer.
 const QUEUE_BYTES: usize = 64 << 20;
+
+/// The file beside the log that says up to where it was synced.
+const NOTE: &str = "log-synced";
 
 /// The types of our log's records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,8 +63,21 @@ pub(super) enum Flushed {
         callback: Waiting,
         durable: Arc<watch::Sender<u64>>,
         asked_at: Duration,
+        written: Written,
     },
-    Other(oneshot::Sender<Result<(), io::Error>>),
+    Other(oneshot::Sender<Result<(), io::Error>>, Written),
+}
+
+/// Where the log ends with what was written.
+pub(super) struct Written {
+    synced: Arc<Synced>,
+    end: u64,
+}
+
+impl Written {
+    fn is_durable(&self) {
+        self.synced.reach(self.end);
+    }
 }
 
 impl Callback for Flushed {
@@ -69,16 +88,23 @@ impl Callback for Flushed {
                 callback,
                 durable,
                 asked_at,
+                written,
             } => {
                 let took = clock::monotonic() - asked_at;
                 metrics::histogram!("corndogs_log_fsync_seconds").record(took.as_secs_f64());
                 if result.is_ok() {
                     durable.send_replace(last_index);
+                    written.is_durable();
                 }
                 callback.answer(result);
             }
             // A receiver that is gone has stopped waiting: nobody is left to tell.
-            Self::Other(waiting) => drop(waiting.send(result)),
+            Self::Other(waiting, written) => {
+                if result.is_ok() {
+                    written.is_durable();
+                }
+                drop(waiting.send(result));
+            }
         }
     }
 }
@@ -111,6 +137,7 @@ impl Drop for Waiting {
 pub struct LogStore {
     pub(super) log: Arc<Mutex<RaftLog<LogTypes>>>,
     durable: Arc<watch::Sender<u64>>,
+    synced: Arc<Synced>,
     /// How far a purge in steps still has to go.
     pub(super) purge_to: Arc<Mutex<Option<LogId>>>,
 }
@@ -127,10 +154,12 @@ impl LogStore {
     /// Opens the log in `dir`, or creates it.
     ///
     /// # Errors
-    /// If the directory can't be used, or if what is in it is damaged before its
-    /// last record. A torn last record is dropped: it was never acknowledged.
+    /// If the directory can't be used, or if what is in it is damaged. A torn end
+    /// is dropped: it was never acknowledged.
     pub fn open(dir: &Path) -> Result<Self, io::Error> {
         std::fs::create_dir_all(dir)?;
+        let note = dir.with_file_name(NOTE);
+        let end = tail::check(dir, synced::read(&note)?).map_err(io::Error::other)?;
         let mut config = Config::new(dir.display());
         config.wal.chunk_max_size = Some(CHUNK_BYTES);
         config.wal.read_buffer_size = Some(READ_BUFFER_BYTES);
@@ -142,6 +171,7 @@ impl LogStore {
         Ok(Self {
             log: Arc::new(Mutex::new(log)),
             durable: Arc::new(watch::Sender::new(last)),
+            synced: Arc::new(Synced::new(note, end)),
             purge_to: Arc::default(),
         })
     }
@@ -172,8 +202,8 @@ impl LogStore {
         {
             let mut log = self.log.lock();
             log.save_vote(StoredVote(vote))?;
-            log.purge(StoredLogId(log_id))?;
-            log.flush(true, Some(Flushed::Other(tx)))?;
+            let purged = log.purge(StoredLogId(log_id))?;
+            log.flush(true, Some(Flushed::Other(tx, self.written(purged))))?;
         }
         rx.blocking_recv().map_err(|_| flush_thread_is_gone())?
     }
@@ -196,9 +226,26 @@ impl LogStore {
         }
     }
 
-    pub(super) async fn flush(&self) -> Result<(), io::Error> {
+    /// Notes up to where the log is synced, so that a later start can tell damage from a torn end. May block.
+    ///
+    /// # Errors
+    /// If that can't be written.
+    pub fn note_synced(&self) -> Result<(), io::Error> {
+        self.synced.note()
+    }
+
+    fn written(&self, record: Segment) -> Written {
+        Written {
+            synced: self.synced.clone(),
+            end: record.end().0,
+        }
+    }
+
+    /// Waits until a record, and all before it, is durable.
+    pub(super) async fn sync(&self, record: Segment) -> Result<(), io::Error> {
         let (tx, rx) = oneshot::channel();
-        self.log.lock().flush(true, Some(Flushed::Other(tx)))?;
+        let flushed = Flushed::Other(tx, self.written(record));
+        self.log.lock().flush(true, Some(flushed))?;
         rx.await.map_err(|_| flush_thread_is_gone())?
     }
 }
@@ -290,8 +337,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        self.log.lock().save_vote(StoredVote(*vote))?;
-        self.flush().await
+        let saved = self.log.lock().save_vote(StoredVote(*vote))?;
+        self.sync(saved).await
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
@@ -327,12 +374,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         });
         let mut log = self.log.lock();
         let stopped = |error| io::Error::other(format!("{STOPPED}: {error}"));
-        log.append(records).map_err(stopped)?;
+        let last = log.append(records).map_err(stopped)?;
         let flushed = Flushed::Append {
             last_index,
             callback: Waiting(Some(callback)),
             durable: self.durable.clone(),
             asked_at: clock::monotonic(),
+            written: self.written(last),
         };
         log.flush(true, Some(flushed)).map_err(stopped)
     }
@@ -342,8 +390,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         if keep > self.last_index() {
             return Ok(());
         }
-        self.log.lock().truncate(keep)?;
-        self.flush().await?;
+        let truncated = self.log.lock().truncate(keep)?;
+        self.sync(truncated).await?;
         self.durable.send_if_modified(|durable| {
             let shortened = *durable >= keep;
             *durable = (*durable).min(keep.saturating_sub(1));

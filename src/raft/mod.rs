@@ -26,6 +26,8 @@ pub mod network;
 mod purge;
 pub mod ready;
 mod status;
+mod synced;
+pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod types;
@@ -283,6 +285,9 @@ impl Raft {
     pub async fn shutdown(&self) {
         // An error means that it has stopped already.
         drop(self.raft.shutdown().await);
+        if let Err(error) = self.log.note_synced() {
+            tracing::warn!(%error, "it can't be noted up to where the log is synced");
+        }
     }
 
     fn openraft(&self) -> &openraft::Raft<TypeConfig, Machine> {

@@ -38,8 +38,8 @@ impl LogStore {
     }
 
     pub(super) async fn purge_now(&self, log_id: LogId) -> Result<(), io::Error> {
-        self.log.lock().purge(StoredLogId(log_id))?;
-        self.flush().await
+        let purged = self.log.lock().purge(StoredLogId(log_id))?;
+        self.sync(purged).await
     }
 
     async fn purge_in_steps(self) {

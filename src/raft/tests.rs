@@ -59,7 +59,7 @@ fn a_log_comes_back_after_it_was_dropped() {
         committed: true,
     };
     TypeConfig::run(async {
-        let mut log = LogStore::open(dir.path()).unwrap();
+        let mut log = LogStore::open(&dir.path().join("log")).unwrap();
         log.save_vote(&vote).await.unwrap();
         log.blocking_append((0..100).map(entry)).await.unwrap();
         assert_eq!(*log.durable_index().borrow(), 99);
@@ -68,7 +68,7 @@ fn a_log_comes_back_after_it_was_dropped() {
         assert_eq!(*log.durable_index().borrow(), 49);
     });
     TypeConfig::run(async {
-        let mut log = LogStore::open(dir.path()).unwrap();
+        let mut log = LogStore::open(&dir.path().join("log")).unwrap();
         assert_eq!(log.read_vote().await.unwrap(), Some(vote));
         assert_eq!((log.first_index(), log.last_index()), (10, 49));
         let read = log.try_get_log_entries(10..50).await.unwrap();
@@ -83,7 +83,7 @@ fn a_long_purge_ends_while_the_log_grows() {
 
     let dir = tempfile::tempdir().unwrap();
     TypeConfig::run(async {
-        let mut log = LogStore::open(dir.path()).unwrap();
+        let mut log = LogStore::open(&dir.path().join("log")).unwrap();
         log.blocking_append((0..3000).map(blank)).await.unwrap();
         log.purge(log_id(2000)).await.unwrap();
         log.purge(log_id(2499)).await.unwrap();
@@ -103,7 +103,7 @@ fn a_long_purge_goes_in_steps() {
 
     let dir = tempfile::tempdir().unwrap();
     TypeConfig::run(async {
-        let mut log = LogStore::open(dir.path()).unwrap();
+        let mut log = LogStore::open(&dir.path().join("log")).unwrap();
         log.blocking_append((0..3000).map(blank)).await.unwrap();
         *log.purge_to.lock() = Some(log_id(1200));
         let mut steps = Vec::new();
@@ -121,10 +121,10 @@ fn a_damaged_log_is_refused() {
 
     let dir = tempfile::tempdir().unwrap();
     TypeConfig::run(async {
-        let mut log = LogStore::open(dir.path()).unwrap();
+        let mut log = LogStore::open(&dir.path().join("log")).unwrap();
         log.blocking_append((0..100).map(blank)).await.unwrap();
     });
-    let mut files = std::fs::read_dir(dir.path()).unwrap();
+    let mut files = std::fs::read_dir(dir.path().join("log")).unwrap();
     let chunk = files.find_map(|file| {
         let path = file.unwrap().path();
         path.extension()
@@ -136,7 +136,7 @@ fn a_damaged_log_is_refused() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
     std::fs::write(&chunk, bytes).unwrap();
-    assert!(LogStore::open(dir.path()).is_err());
+    assert!(LogStore::open(&dir.path().join("log")).is_err());
 }
 
 /// A group that a later version of the program would write.

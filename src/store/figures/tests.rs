@@ -79,7 +79,8 @@ impl Kept {
 
     /// Submits of a slot by queue, as a question finds them.
     fn found(&self, slot: SlotKey) -> BTreeMap<String, u64> {
-        let (begin, end) = (slot.begin_ns(), slot.end_ns());
+        // Not its very end: a window that ends now holds what happens now, which may be the next slot's first.
+        let (begin, end) = (slot.begin_ns(), slot.end_ns() - 1);
         let now_ns = self.clock_ns;
         let window = self
             .figures
@@ -200,6 +201,18 @@ fn the_oldest_minutes_are_dropped_where_there_are_too_many() {
     let window = kept.figures.window(0, i64::MAX, kept.clock_ns, minutes);
     assert!(kept.figures.is_complete(window, Kind::Line));
     kept.restart();
+}
+
+#[test]
+fn a_slot_that_has_just_ended_holds_nothing_of_the_next() {
+    let mut kept = Kept::default();
+    let minute_ns = 60 * NS_PER_S;
+    kept.submit(minute_ns - 1, names("q", 1));
+    kept.submit(minute_ns, names("q", 2));
+    for (slot, lines) in [(0, 1), (minute_ns, 2)] {
+        let slot = Resolution::Minute.slot_of(slot);
+        assert_eq!(kept.found(slot).len(), lines);
+    }
 }
 
 proptest! {
