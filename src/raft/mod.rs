@@ -25,6 +25,8 @@ pub mod machine;
 pub mod network;
 mod purge;
 pub mod ready;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod status;
 mod synced;
 pub mod tail;

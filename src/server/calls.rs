@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
@@ -14,6 +13,7 @@ use tonic_health::server::HealthReporter;
 use super::dispatch::{Dispatch, Services};
 use super::error::{ServerError, start_error};
 use super::incoming::incoming;
+use crate::net::TcpListener;
 use crate::api::cluster::Cluster;
 use crate::api::{Defaults, Schedules, Service, Translator};
 use crate::config::Config;

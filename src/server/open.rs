@@ -8,6 +8,7 @@ use super::error::{ServerError, start_error};
 use crate::node::health::{Health, HealthBoard};
 use crate::raft::log::LogStore;
 use crate::store::{self, Pace, Report, Store, View};
+use crate::work;
 
 /// How often a long replay says how far it is.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ pub(super) fn log_dir(group: &Path) -> PathBuf {
 /// Opens log and state, beside the runtime: probes answer meanwhile.
 pub(super) async fn open(group: &Path, report: Report) -> Result<(LogStore, Store), ServerError> {
     let group = group.to_owned();
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = work::blocking(move || {
         let path = log_dir(&group);
         let log = LogStore::open(&path).map_err(|source| ServerError::Log {
             path: path.clone(),

@@ -52,7 +52,6 @@ pub(crate) mod testing;
 mod tests;
 pub mod view;
 
-pub use checkpoint::stand_back;
 pub use handle::{Guard, Store};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
