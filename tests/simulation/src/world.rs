@@ -44,7 +44,8 @@ pub struct World {
     /// Clients stop now.
     pub is_over: bool,
     trace: DefaultHasher,
-    is_told: bool,
+    /// Each event is printed.
+    pub is_told: bool,
 }
 
 thread_local! {
@@ -57,11 +58,6 @@ pub fn world<T>(look: impl FnOnce(&mut World) -> T) -> T {
 }
 
 impl World {
-    /// Prints each event, too.
-    pub fn tell(&mut self) {
-        self.is_told = true;
-    }
-
     /// Something happened.
     pub fn event(&mut self, kind: &'static str, what: &str) {
         *self.counts.entry(kind).or_default() += 1;
