@@ -25,7 +25,11 @@ use super::types::{Entry, LogId, TypeConfig, Vote};
 use crate::clock;
 
 /// One file of the log. Whole chunks are purged, and the newest is cached in memory.
-const CHUNK_BYTES: usize = if cfg!(feature = "simulation") { 32 << 10 } else { 8 << 20 };
+const CHUNK_BYTES: usize = if cfg!(feature = "simulation") {
+    32 << 10
+} else {
+    8 << 20
+};
 /// Entries kept in memory for followers and for apply.
 const CACHE_BYTES: usize = 8 << 20;
 /// The buffer that start-up reads a chunk through.

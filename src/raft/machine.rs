@@ -9,7 +9,7 @@ use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 
-use super::batches::{Applied, Batches};
+use super::batches::{Applied, Batches, Lead};
 use super::codec;
 use super::ready::ReadyHook;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
@@ -62,19 +62,13 @@ impl Machine {
     fn tell_position(&self) -> Result<(), io::Error> {
         let (log_id, _) = applied(self.store.lock().header())?;
         if let Some(log_id) = log_id {
-            self.batches.installed(Applied {
-                index: log_id.index,
-                term: log_id.leader_id.term,
-            });
+            self.batches.installed(applied_at(&log_id));
         }
         Ok(())
     }
 
     fn apply_entry(&self, entry: Entry) -> Result<(), io::Error> {
-        let entry_applied = Applied {
-            index: entry.log_id.index,
-            term: entry.log_id.leader_id.term,
-        };
+        let entry_applied = applied_at(&entry.log_id);
         let (origins, outcomes, news) = {
             let mut state = self.store.lock();
             let (origins, outcomes) = apply_payload(&mut state, entry)?;
@@ -83,6 +77,16 @@ impl Machine {
         self.batches.applied(entry_applied, &origins, outcomes);
         self.ready.call(news);
         Ok(())
+    }
+}
+
+fn applied_at(log_id: &LogId) -> Applied {
+    Applied {
+        index: log_id.index,
+        lead: Lead {
+            term: log_id.leader_id.term,
+            node: log_id.leader_id.node_id,
+        },
     }
 }
 

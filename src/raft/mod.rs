@@ -200,6 +200,11 @@ impl Raft {
         }
     }
 
+    /// This node's id.
+    pub fn id(&self) -> u64 {
+        *self.raft.node_id()
+    }
+
     /// The batches that this process waits for.
     pub fn batches(&self) -> &Batches {
         &self.batches
@@ -246,8 +251,8 @@ impl Raft {
     }
 
     /// Takes note of a leader's message; false if that leader's time is over.
-    fn heard_from_leader(&self, term: u64) -> bool {
-        let is_current = term >= self.server.borrow_watched().vote.leader_id.term;
+    fn heard_from_leader(&self, leader: LeaderId) -> bool {
+        let is_current = leader >= self.server.borrow_watched().vote.leader_id;
         if is_current {
             self.contact_ms.store(now_ms(), Ordering::Relaxed);
         }

@@ -11,9 +11,9 @@ use metrics::{Counter, counter};
 use parking_lot::Mutex;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use crate::net::{self, TcpListener, TcpStream};
 use crate::clock;
 use crate::connection::Connection;
+use crate::net::{self, TcpListener, TcpStream};
 use crate::tls::ServerTls;
 
 /// TLS handshakes under way at once; more wait in the listener's backlog, and none takes

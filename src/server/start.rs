@@ -10,10 +10,10 @@ use super::calls::Calls;
 use super::error::{ServerError, start_error};
 use super::open::{open, report_replay, report_to};
 use super::{SINGLE_NODE, join, peers};
-use crate::net::TcpListener;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::http::{self, Site, metrics::Metrics};
+use crate::net::TcpListener;
 use crate::node::health::HealthBoard;
 use crate::node::{Node, Options};
 use crate::raft::network::Network;
@@ -69,7 +69,10 @@ pub async fn start(config: &Config) -> Result<Started, ServerError> {
     let grpc = bind(config.listen).await?;
     let http_listen = config.http_listen;
     let web = tokio::net::TcpListener::bind(http_listen).await;
-    let web = web.map_err(|source| ServerError::Listen { address: http_listen, source })?;
+    let web = web.map_err(|source| ServerError::Listen {
+        address: http_listen,
+        source,
+    })?;
     let metrics =
         Metrics::install().map_err(|error| start_error("set up metrics")(error.to_string()))?;
     let health = Arc::new(HealthBoard::default());
@@ -108,7 +111,10 @@ pub async fn assemble(
     grpc: TcpListener,
     health: Arc<HealthBoard>,
 ) -> Result<Started, ServerError> {
-    let Certificates { clients, peers: peer_tls } = certificates;
+    let Certificates {
+        clients,
+        peers: peer_tls,
+    } = certificates;
     let calls = Calls::serve(grpc, clients, health.clone());
     let cluster = config.cluster.as_ref();
     let node_id = cluster.map_or(SINGLE_NODE, |cluster| cluster.node_id);

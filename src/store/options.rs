@@ -30,7 +30,11 @@ impl Default for Options {
         Self {
             memtable_bytes: 64 * 1024 * 1024,
             // A simulation is over before that.
-            checkpoint_interval: Duration::from_secs(if cfg!(feature = "simulation") { 1 } else { 30 }),
+            checkpoint_interval: Duration::from_secs(if cfg!(feature = "simulation") {
+                1
+            } else {
+                30
+            }),
             durable_index: None,
             report: Report::default(),
             hook: Hook::default(),

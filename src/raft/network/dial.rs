@@ -9,8 +9,8 @@ use hyper_util::rt::TokioIo;
 use tonic::codegen::Service;
 use tonic::codegen::http::Uri;
 
-use crate::net::TcpStream;
 use crate::connection::Connection;
+use crate::net::TcpStream;
 use crate::tls::ClientTls;
 
 /// Resolving, connecting and shaking hands together.

@@ -23,6 +23,7 @@ use crate::proto::peer::peer_service_server::PeerService;
 use crate::proto::{cluster, peer};
 use crate::queue;
 use crate::raft::batches::Lost;
+use crate::raft::types::LeaderId;
 use crate::raft::{ChangeFailure, Raft};
 
 /// Commands from another node, on their way into the log.
@@ -136,8 +137,12 @@ impl PeerServer {
 
     /// Takes note of a leader's message: it is alive, and this is its time.
     fn heard(&self, node: &Running, request: &peer::AppendRequest) {
-        let term = request.vote.map_or(0, |vote| vote.term);
-        if node.raft.heard_from_leader(term) && request.clock_ns > 0 {
+        let leader = request
+            .vote
+            .map_or((0, 0), |vote| (vote.term, vote.node_id));
+        let (term, node_id) = leader;
+        let leader = LeaderId { term, node_id };
+        if node.raft.heard_from_leader(leader) && request.clock_ns > 0 {
             self.clock.follow(request.clock_ns);
         }
     }

@@ -116,7 +116,9 @@ pub fn renamed(from: &Path, to: &Path) {
     let before = fs::read(to).ok();
     let mut disks = disks();
     let root = disks.root.clone();
-    let Some((disk, new)) = disks.of(to) else { return };
+    let Some((disk, new)) = disks.of(to) else {
+        return;
+    };
     let old = from.strip_prefix(&root).ok().map(|path| {
         let mut parts = path.components();
         parts.next();
@@ -159,7 +161,8 @@ pub fn unlinked(path: &Path) {
 /// What sled's own threads sync and rename when they come to it: nothing else may depend on when that is.
 fn is_sleds_own(path: &Path) -> bool {
     let mut parts = path.components();
-    parts.any(|part| part.as_os_str() == "checkpoint") && path.file_name().is_some_and(|name| name != "checkpoint")
+    parts.any(|part| part.as_os_str() == "checkpoint")
+        && path.file_name().is_some_and(|name| name != "checkpoint")
 }
 
 /// The node's disk works again.
@@ -267,7 +270,11 @@ fn mixed(durable: &[u8], now: &[u8], chance: &mut StdRng) -> Vec<u8> {
     let length = durable.len().max(now.len());
     let mut left = Vec::with_capacity(length);
     for at in (0..length).step_by(BLOCK_BYTES) {
-        let side = if chance.random_bool(0.5) { durable } else { now };
+        let side = if chance.random_bool(0.5) {
+            durable
+        } else {
+            now
+        };
         let end = (at + BLOCK_BYTES).min(side.len());
         left.resize(at.min(length), 0);
         left.extend_from_slice(side.get(at..end).unwrap_or_default());

@@ -81,11 +81,15 @@ impl Invariants {
             return;
         }
         if before.is_some_and(|before| before.0 > index || before.1 > clock_ns) {
-            let what = format!("{} went from {before:?} back to {index}, {clock_ns}", name(id));
+            let what = format!(
+                "{} went from {before:?} back to {index}, {clock_ns}",
+                name(id)
+            );
             world.violation(what);
         }
         self.applied = self.applied.max(index);
-        let (known_hash, known_clock, who) = *self.states.entry(index).or_insert((hash, clock_ns, id));
+        let (known_hash, known_clock, who) =
+            *self.states.entry(index).or_insert((hash, clock_ns, id));
         if (known_hash, known_clock) != (hash, clock_ns) {
             let what = format!(
                 "state at {index} is {hash:x}, {clock_ns} on {} and was {known_hash:x}, {known_clock} on {}",
@@ -96,7 +100,10 @@ impl Invariants {
         }
         let checkpoint = node.store().checkpoint_index();
         if checkpoint > index {
-            world.violation(format!("{}: checkpoint {checkpoint} > applied {index}", name(id)));
+            world.violation(format!(
+                "{}: checkpoint {checkpoint} > applied {index}",
+                name(id)
+            ));
         }
         if self.looks.is_multiple_of(SNAPSHOT_LOOKS) {
             let newest = node.store().newest_snapshot().ok().flatten();
@@ -117,7 +124,10 @@ impl Invariants {
         let synced = world.nodes.values();
         let synced = synced.filter(|slot| slot.durable >= self.applied).count() as u64;
         if synced * 2 <= NODES {
-            let what = format!("{} is applied, and synced on {synced} nodes only", self.applied);
+            let what = format!(
+                "{} is applied, and synced on {synced} nodes only",
+                self.applied
+            );
             world.violation(what);
         }
     }

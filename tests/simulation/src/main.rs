@@ -100,7 +100,11 @@ fn start(seed: u64) -> std::io::Result<Said> {
         let error = String::from_utf8_lossy(&output.stderr);
         text += &format!("violation it ended with {}: {error}\n", output.status);
     }
-    Ok(Said { text, trace, failed })
+    Ok(Said {
+        text,
+        trace,
+        failed,
+    })
 }
 
 fn many(args: &Args) -> ExitCode {
@@ -124,7 +128,10 @@ fn many(args: &Args) -> ExitCode {
     });
     let bad = bad.into_inner();
     let seeds = args.seeds.1.saturating_sub(args.seeds.0);
-    println!("{seeds} seeds in {} s, {bad} bad", began.elapsed().as_secs());
+    println!(
+        "{seeds} seeds in {} s, {bad} bad",
+        began.elapsed().as_secs()
+    );
     if let Ok(counts) = counts.into_inner() {
         for (what, count) in counts {
             println!("{count:>12} {what}");
@@ -144,7 +151,9 @@ fn look(seed: u64, twice: u64, counts: &Mutex<BTreeMap<String, u64>>) -> bool {
     };
     if let Ok(mut counts) = counts.lock() {
         for line in said.text.lines() {
-            let count = line.strip_prefix("count ").and_then(|rest| rest.split_once(' '));
+            let count = line
+                .strip_prefix("count ")
+                .and_then(|rest| rest.split_once(' '));
             if let Some((count, what)) = count {
                 let count: u64 = count.parse().unwrap_or(0);
                 *counts.entry(what.to_owned()).or_default() += count;
@@ -156,7 +165,10 @@ fn look(seed: u64, twice: u64, counts: &Mutex<BTreeMap<String, u64>>) -> bool {
     if !said.failed && !differs {
         return true;
     }
-    let why = said.text.lines().filter_map(|line| line.strip_prefix("violation "));
+    let why = said
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("violation "));
     for why in why {
         println!("seed {seed}: {why}");
     }

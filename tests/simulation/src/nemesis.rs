@@ -183,10 +183,15 @@ impl Nemesis {
 
     /// Mends what is due, or all.
     pub fn mend(&mut self, sim: &mut Sim<'_>, now_ms: u64, all: bool) {
-        for (_, node) in self.starts_ms.extract_if(.., |(at_ms, _)| all || *at_ms <= now_ms) {
+        for (_, node) in self
+            .starts_ms
+            .extract_if(.., |(at_ms, _)| all || *at_ms <= now_ms)
+        {
             sim.bounce(name(node));
         }
-        let due = self.heals_ms.extract_if(.., |(at_ms, _)| all || *at_ms <= now_ms);
+        let due = self
+            .heals_ms
+            .extract_if(.., |(at_ms, _)| all || *at_ms <= now_ms);
         for heal in due.collect::<Vec<_>>() {
             match heal.1 {
                 Heal::Release(node) => {
@@ -225,6 +230,8 @@ fn mend_disk(node: u64) {
 }
 
 fn next_dir(dir: &std::path::Path) -> PathBuf {
-    let number = dir.extension().and_then(|number| number.to_str()?.parse::<u64>().ok());
+    let number = dir
+        .extension()
+        .and_then(|number| number.to_str()?.parse::<u64>().ok());
     dir.with_extension((number.unwrap_or(0) + 1).to_string())
 }

@@ -24,7 +24,9 @@ const REST_MS: u64 = 40_000;
 
 /// Runs a seed. What happened is in the world afterwards.
 pub fn run(seed: u64) -> std::io::Result<()> {
-    let home = tempfile::Builder::new().prefix("simulation").tempdir_in(memory())?;
+    let home = tempfile::Builder::new()
+        .prefix("simulation")
+        .tempdir_in(memory())?;
     system::enter(seed);
     system::set_now_ns(0);
     let mut chance = StdRng::seed_from_u64(seed);
@@ -115,7 +117,9 @@ fn agree() -> bool {
     world(|world| {
         let mut indexes = world.nodes.values().map(|slot| {
             let node = slot.node.as_ref()?;
-            node.health().is_ready().then(|| node.status().applied_index)
+            node.health()
+                .is_ready()
+                .then(|| node.status().applied_index)
         });
         let first = indexes.next().flatten();
         world.working == 0 && first.is_some() && indexes.all(|index| index == first)
@@ -124,7 +128,9 @@ fn agree() -> bool {
 
 /// sled panics where a disk fails, and the store takes that for an error; nothing else may.
 fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
-    let is_sled = panic.location().is_some_and(|at| at.file().contains("/sled-"));
+    let is_sled = panic
+        .location()
+        .is_some_and(|at| at.file().contains("/sled-"));
     if !is_sled {
         eprintln!("{panic}");
         std::process::abort();
