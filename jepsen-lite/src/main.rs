@@ -40,6 +40,12 @@ struct Options {
     /// How many clients each workload has
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     clients: u64,
+    /// How many nodes the cluster has
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=9))]
+    nodes: u64,
+    /// Another version of the server, for the nemesis `versions`
+    #[arg(long)]
+    old_binary: Option<PathBuf>,
     /// The server [default: `corndogs` beside this program, which `cargo run` builds]
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -102,22 +108,28 @@ fn plan(options: Options) -> Result<Plan, Failed> {
         Some(binary) => binary,
         None => built()?,
     };
-    if !binary.is_file() {
-        let name = binary.display();
-        return Err(
-            format!("{name} is not there: `cargo build` makes it, --binary names another").into(),
-        );
-    }
+    let binary = program(&binary, "`cargo build` makes it, --binary names another")?;
+    let old_binary = options.old_binary.as_deref();
+    let old_binary = old_binary.map(|old| program(old, "see --old-binary"));
     Ok(Plan {
         time_s: options.time,
         workloads: options.workload,
         nemeses: options.nemesis,
         seed: options.seed,
         clients: options.clients,
-        // A command with a relative path would depend on where it is looked up from.
-        binary: binary.canonicalize()?,
+        nodes: options.nodes,
+        binary,
+        old_binary: old_binary.transpose()?,
         out: options.out,
     })
+}
+
+/// A program's full path: a relative one would depend on where it is looked up from.
+fn program(path: &Path, advice: &str) -> Result<PathBuf, Failed> {
+    if !path.is_file() {
+        return Err(format!("{} is not there: {advice}", path.display()).into());
+    }
+    Ok(path.canonicalize()?)
 }
 
 /// Whether no promise was broken.
@@ -132,10 +144,28 @@ async fn tested(mut options: Options) -> Result<bool, Failed> {
         Some(Command::Planted) => Ok(table()),
         None => {
             let plan = plan(options)?;
-            let report = run(&plan).await?;
+            let report = tokio::select! {
+                report = run(&plan) => report?,
+                // The cluster goes with the run, and cleans up.
+                () = interrupted() => return Err("interrupted".into()),
+            };
             tell(&report, &plan.out)?;
             Ok(report.is_valid)
         }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async |kind| match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        // Then the system ends the run as it always does.
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::interrupt()) => {}
+        () = wait(SignalKind::terminate()) => {}
     }
 }
 

@@ -12,6 +12,16 @@ use crate::timeline::Timeline;
 /// What the run is at, in words.
 pub type Stage = Arc<Mutex<String>>;
 
+/// Tells what is planned, and what was left out.
+pub fn announce(timeline: &Timeline) {
+    for (nemesis, why) in &timeline.left_out {
+        eprintln!("left out: {nemesis}: {why}");
+    }
+    for planned in &timeline.plan {
+        eprintln!("planned: {planned}");
+    }
+}
+
 /// Shows how things stand each second, until it is dropped. A file gets a line every ten seconds.
 pub async fn show(record: Arc<Record>, timeline: Arc<Mutex<Timeline>>, stage: Stage) {
     let is_terminal = stderr().is_terminal();

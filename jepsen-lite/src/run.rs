@@ -9,9 +9,9 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 
 use crate::check::{self, Verdict};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Setup};
 use crate::history::Operation;
-use crate::nemesis::{Nemesis, torment};
+use crate::nemesis::{self, Machine, Nemesis, Planner, torment};
 use crate::progress::{self, Stage};
 use crate::random::Random;
 use crate::record::Record;
@@ -21,9 +21,7 @@ use crate::timeline::Timeline;
 use crate::workload::Workload;
 use crate::{Failed, leaders};
 
-/// How many nodes a cluster has.
-const NODES: u64 = 3;
-/// The stream of chance that decides about faults, one for each round.
+/// The stream of chance that decides about faults.
 const FAULTS: u64 = 0;
 
 /// What is to be run.
@@ -39,8 +37,12 @@ pub struct Plan {
     pub seed: u64,
     /// How many clients each workload has.
     pub clients: u64,
+    /// How many nodes the cluster has.
+    pub nodes: u64,
     /// The server.
     pub binary: PathBuf,
+    /// Another version of it, for the nemesis `versions`.
+    pub old_binary: Option<PathBuf>,
     /// Where history, report and the nodes' logs go.
     pub out: PathBuf,
 }
@@ -61,10 +63,33 @@ impl Drop for Aside {
 /// Where the cluster can't be started, broken or mended, or does not answer though it should.
 pub async fn run(plan: &Plan) -> Result<Report, Failed> {
     fs::create_dir_all(&plan.out)?;
-    let mut cluster = Cluster::start(&plan.binary, NODES, &plan.out).await?;
+    let machine = Machine {
+        nodes: plan.nodes,
+        has_old_binary: plan.old_binary.is_some(),
+    };
+    let chosen = nemesis::choose(&plan.nemeses, machine).await?;
+    let mut planner = Planner::new(Random::new(plan.seed, FAULTS), &chosen.nemeses);
+    let mixes = chosen.nemeses.contains(&Nemesis::Versions);
+    let setup = Setup {
+        binary: &plan.binary,
+        old_binary: plan.old_binary.as_deref().filter(|_| mixes),
+        nodes: plan.nodes,
+        gear: nemesis::gear(&chosen.nemeses),
+        out: &plan.out,
+    };
+    let mut cluster = Cluster::start(&setup).await?;
     let began = Instant::now();
     let record = Arc::new(Record::create(plan.out.join("history.jsonl"), began)?);
-    let timeline = Arc::new(Mutex::new(Timeline::default()));
+    let timeline = Arc::new(Mutex::new(Timeline {
+        plan: planner
+            .preview(plan.time_s)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        left_out: chosen.left_out,
+        ..Timeline::default()
+    }));
+    progress::announce(&timeline.lock());
     let watch = leaders::watch(cluster.places(), record.clone(), timeline.clone());
     let _watch = Aside(tokio::spawn(watch).abort_handle());
     let stage = Stage::default();
@@ -83,16 +108,7 @@ pub async fn run(plan: &Plan) -> Result<Report, Failed> {
         let at = |what: &str| *stage.lock() = format!("round {round} of {rounds_planned}, {what}");
         at("clients work");
         let workers = rounds.begin(&cluster.places(), until).await?;
-        let random = Random::new(plan.seed, FAULTS + number);
-        torment(
-            &mut cluster,
-            &plan.nemeses,
-            random,
-            until,
-            &record,
-            &timeline,
-        )
-        .await?;
+        torment(&mut cluster, &mut planner, until, &record, &timeline).await?;
         for ended in join_all(workers).await {
             ended?;
         }

@@ -46,6 +46,9 @@ pub struct Timeline {
     pub faults: Vec<Fault>,
     /// In order.
     pub reigns: Vec<Reign>,
+    /// The faults that were planned, in words; how many of them there was time for, the faults tell.
+    #[serde(default)]
+    pub plan: Vec<String>,
     /// The nemeses that this machine can't do, and why.
     pub left_out: BTreeMap<String, String>,
 }

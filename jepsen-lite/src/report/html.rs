@@ -19,6 +19,7 @@ pub fn page(report: &Report) -> String {
         checkers(report),
         calls(report),
         faults(report),
+        plan(report),
         left_out(report),
         again(report),
     ];
@@ -212,6 +213,17 @@ fn faults(report: &Report) -> String {
             "<h2>Faults</h2>\n<details><summary>All {all} faults</summary>{table}</details>\n"
         ),
     }
+}
+
+fn plan(report: &Report) -> String {
+    let plan = &report.timeline.plan;
+    if plan.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<h2>Plan</h2>\n<details><summary>The faults that the seed makes</summary><pre>{}</pre></details>\n",
+        escape(&plan.join("\n"))
+    )
 }
 
 fn left_out(report: &Report) -> String {

@@ -18,6 +18,7 @@ mod picture;
 mod seconds;
 mod svg;
 
+pub use html::number;
 pub use seconds::Second;
 
 /// Calls of one kind, by how they ended.
