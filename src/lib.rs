@@ -29,3 +29,10 @@ pub mod tls;
 
 #[cfg(test)]
 mod directions;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+mod fuzz;

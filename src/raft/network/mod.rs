@@ -312,3 +312,6 @@ fn send(start: peer::SnapshotStart, file: File, chunks: &mpsc::Sender<peer::Snap
         std::thread::sleep(due.saturating_sub(clock::monotonic()));
     }
 }
+
+#[cfg(test)]
+mod fuzz;
