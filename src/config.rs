@@ -278,3 +278,6 @@ impl Draft {
         })
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -125,7 +125,8 @@ fn collect(root: &Path, dir: &Path, found: &mut Vec<Source>) {
 }
 
 fn is_test(module: &str) -> bool {
-    module == "directions" || module.split('/').any(|part| part.starts_with("test"))
+    let is_test = |part: &str| part.starts_with("test") || part == "fuzz";
+    module == "directions" || module.split('/').any(is_test)
 }
 
 fn rank(layer: &str) -> usize {

@@ -31,3 +31,10 @@ pub mod work;
 
 #[cfg(test)]
 mod directions;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+mod fuzz;

@@ -173,6 +173,7 @@ impl LogStore {
         config.wal.flush_queue_max_bytes = Some(QUEUE_BYTES);
         config.log_cache_capacity = Some(CACHE_BYTES);
         let log: RaftLog<LogTypes> = RaftLog::open(Arc::new(config))?;
+        tail::check_begin(dir, &log).map_err(io::Error::other)?;
         let last = log.log_state().last().map_or(0, |last| last.0.index);
         let log = Arc::new(Mutex::new(log));
         Ok(Self {

@@ -20,6 +20,8 @@ use openraft::{Config, Instant, ReadPolicy, SnapshotPolicy};
 pub mod batches;
 mod change;
 pub mod codec;
+#[cfg(test)]
+mod fuzz;
 pub mod log;
 pub mod machine;
 pub mod network;
@@ -326,7 +328,8 @@ pub fn position_alone(node_id: u64, position: &Position) -> Result<Position, io:
     let (Some(mut log_id), false) = (log_id, membership.voter_ids().eq([node_id])) else {
         return Ok(position.clone());
     };
-    log_id.index += 1;
+    let behind_all = || io::Error::other("the position stands behind the last index that there is");
+    log_id.index = log_id.index.checked_add(1).ok_or_else(behind_all)?;
     let address = membership.nodes().find(|(id, _)| **id == node_id);
     let address = address.map_or("127.0.0.1:5080", |(_, node)| node.addr.as_str());
     let nodes = BTreeMap::from([(node_id, BasicNode::new(address))]);

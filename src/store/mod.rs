@@ -21,6 +21,8 @@ mod exchange;
 pub mod figures;
 mod files;
 mod frozen;
+#[cfg(test)]
+mod fuzz;
 pub mod groups;
 mod handle;
 mod heads;

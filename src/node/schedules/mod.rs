@@ -135,3 +135,6 @@ pub fn next_ticks(calendar: &Calendar, after_ns: i64, count: usize) -> Vec<i64> 
         .take(count)
         .collect()
 }
+
+#[cfg(test)]
+mod fuzz;

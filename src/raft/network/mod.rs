@@ -323,3 +323,6 @@ async fn send(start: peer::SnapshotStart, file: File, chunks: mpsc::Sender<peer:
         };
     }
 }
+
+#[cfg(test)]
+mod fuzz;

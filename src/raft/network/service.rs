@@ -23,7 +23,7 @@ use crate::proto::peer::peer_service_server::PeerService;
 use crate::proto::{cluster, peer};
 use crate::queue;
 use crate::raft::batches::Lost;
-use crate::raft::types::LeaderId;
+use crate::raft::types::{Group, LeaderId};
 use crate::raft::{ChangeFailure, Raft};
 
 /// Commands from another node, on their way into the log.
@@ -320,6 +320,14 @@ impl PeerService for PeerServer {
                 };
                 if request.version > queue::VERSION {
                     // Spliced into an entry of an earlier version, they would mean another thing.
+                    refusals.refuse(origin.batch, Lost::NothingDone);
+                    continue;
+                }
+                if Group::count_commands(&request.commands) != Some(origin.commands) {
+                    // They would run into those of others, whose answers would then go to the wrong clients.
+                    tracing::warn!(
+                        "refused commands of a follower: they are not as many as it says"
+                    );
                     refusals.refuse(origin.batch, Lost::NothingDone);
                     continue;
                 }

@@ -59,7 +59,7 @@ impl Drop for Incoming {
     }
 }
 
-fn meta(start: &SnapshotStart) -> Result<SnapshotMetaOf<TypeConfig>, Status> {
+pub(super) fn meta(start: &SnapshotStart) -> Result<SnapshotMetaOf<TypeConfig>, Status> {
     let membership = start
         .membership
         .as_ref()
