@@ -29,6 +29,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 pub mod types;
+pub mod verify;
 
 use crate::clock;
 use crate::store::Store;
