@@ -31,7 +31,7 @@ pub struct Sound {
     pub state_hash: u64,
 }
 
-/// A redo file: the one of a checkpoint that a crash has cut short, and the last finished one.
+/// The redo files: that of a checkpoint that a crash has cut short, and that of the last finished one.
 pub fn redo_files(group: &Path) -> [PathBuf; 2] {
     let paths = Paths::new(group);
     [paths.redo, paths.redo_done]
@@ -73,7 +73,7 @@ pub fn snapshots(group: &Path) -> Result<Vec<SnapshotFile>> {
 pub fn check_snapshot(file: &SnapshotFile) -> Result<Sound> {
     let mut reader = read_snapshot(&file.path)?;
     let (mut hash, mut live) = (0u64, 0);
-    while let Some(record) = reader.next() {
+    for record in reader.by_ref() {
         let record = record?;
         live += u64::from(matches!(record, Record::Live(_)));
         hash = hash.wrapping_add(row_hash(&record));
