@@ -31,6 +31,7 @@ pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod types;
+pub mod verify;
 
 use crate::clock;
 use crate::store::Store;

@@ -50,6 +50,7 @@ mod steady;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 pub mod view;
 
 pub use checkpoint::stand_back;
@@ -91,6 +92,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a disk had no room: that tells nothing of what was read.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// What was read is not what was written, or a change does not follow on what is stored.
     pub(crate) fn damaged(what: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Damaged {

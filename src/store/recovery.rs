@@ -86,7 +86,10 @@ pub fn open_checkpoint(paths: &Paths, report: &Report) -> Result<Disk> {
 }
 
 /// Opens a checkpoint that looks sound, and finishes what was under way.
-fn reopen(paths: &Paths) -> Result<Disk> {
+///
+/// # Errors
+/// If files can't be read or written, or the checkpoint or a redo file is damaged.
+pub fn reopen(paths: &Paths) -> Result<Disk> {
     let has_redo = exists(&paths.redo)?;
     if has_redo {
         // Whole or not at all: a redo file was durable before it got its name, so a damaged

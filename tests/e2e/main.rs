@@ -48,5 +48,6 @@ mod task_fields;
 mod timeouts;
 mod tls;
 mod unique_keys;
+mod verify;
 mod waiting;
 mod wire;
