@@ -42,7 +42,7 @@ struct AnsweredPart {
     path: String,
     ok: bool,
     found: String,
-    advice: Option<&'static str>,
+    advice: Option<String>,
 }
 
 impl Verify {
@@ -95,7 +95,7 @@ fn answered(data_dir: &Path, verified: Verified) -> Answered {
 
 fn human(answer: &Answered) -> String {
     let pairs = answer.parts.iter().map(|part| {
-        let text = match part.advice {
+        let text = match &part.advice {
             None => format!("ok: {}", part.found),
             Some(advice) => format!(
                 "DAMAGED: {}\nwhere: {}\nwhat to do: {advice}",

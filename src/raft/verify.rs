@@ -3,43 +3,40 @@
 //! Every record is read and its checksum compared, and what the records say must follow on each other.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use codeq::Decode;
-use raft_log::chunked_wal::Config;
 use raft_log::{RaftLogAction, RaftLogRecord, WALRecord};
 
 use super::codec::{self, StoredPayload};
-use super::log::LogTypes;
+use super::log::{LogTypes, NOTE};
+use super::synced::{self, Note};
+pub use super::tail::LogDamage;
+use super::tail::{Chunk, Records, bad_record, list, torn_bytes};
 use super::types::{LogId, Payload, Vote};
 use crate::queue;
 use crate::store::record::Position;
 
-const BUFFER_BYTES: usize = 1 << 20;
-/// A record begins with its kind, a number of four bytes; there are this many kinds.
-const KINDS: u8 = 6;
-
-/// What is wrong with a log, and where.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {detail}", path.display())]
-pub struct LogDamage {
-    /// The file, or the log's directory.
+/// A file of the log.
+#[derive(Debug)]
+pub struct LogFile {
+    /// Where it is.
     pub path: PathBuf,
-    /// What is wrong.
-    pub detail: String,
+    /// How many of its records are whole.
+    pub records: u64,
+    /// Bytes of a last record that a crash has cut off; the next start drops them.
+    pub torn_bytes: u64,
 }
 
 /// What a whole log holds.
 #[derive(Debug, Default)]
 pub struct LogContents {
-    /// How many files it has.
-    pub files: usize,
-    /// How many records are whole.
-    pub records: u64,
-    /// Bytes of a last record that a crash has cut off; the next start drops them.
-    pub torn_bytes: u64,
+    /// Its files, the oldest first.
+    pub files: Vec<LogFile>,
+    /// Up to which byte the log is known to have been synced.
+    pub synced_bytes: u64,
+    /// Whether the note that tells this is damaged.
+    pub note_is_damaged: bool,
+    has_begun: bool,
     entries: BTreeMap<u64, LogId>,
     vote: Option<Vote>,
     last: Option<LogId>,
@@ -94,7 +91,7 @@ impl LogContents {
             WALRecord::Checkpoint(state) => {
                 let vote = state.vote().map(|vote| vote.0);
                 let last = state.last().map(|last| last.0);
-                if self.records > 0 && (vote, last) != (self.vote, self.last) {
+                if self.has_begun && (vote, last) != (self.vote, self.last) {
                     return Err("it does not go on where the file before it ends".to_owned());
                 }
                 self.vote = vote;
@@ -132,7 +129,7 @@ impl LogContents {
                 self.last = self.last.max(self.purged);
             }
         }
-        self.records += 1;
+        self.has_begun = true;
         Ok(())
     }
 
@@ -155,142 +152,102 @@ impl LogContents {
     }
 }
 
+/// Where the note lies that says up to where the log in `dir` was synced.
+pub fn note_path(dir: &Path) -> PathBuf {
+    dir.with_file_name(NOTE)
+}
+
 /// Reads the whole log in `dir`, and changes nothing. Without a directory it is an empty log.
 ///
 /// # Errors
 /// What is damaged, or can't be read.
 pub fn read_log(dir: &Path) -> Result<LogContents, LogDamage> {
-    let mut files = list(dir).map_err(|error| damage(dir, error.to_string()))?;
-    let mut log = LogContents::default();
+    let mut chunks = list(dir).map_err(|error| LogDamage::new(dir, error.to_string()))?;
+    let note = synced::look(&note_path(dir));
+    let note = note.map_err(|error| LogDamage::new(&note_path(dir), error.to_string()))?;
+    let mut log = LogContents {
+        note_is_damaged: note == Note::Damaged,
+        synced_bytes: match note {
+            Note::Upto(end) => end,
+            Note::None | Note::Damaged => 0,
+        },
+        ..LogContents::default()
+    };
     // A start removes files at the end whose first record was never written.
-    while let Some((_, path)) = files.last() {
-        let Some(bytes) = unwritten(path)? else { break };
-        log.torn_bytes += bytes;
-        files.pop();
+    let mut unwritten = Vec::new();
+    while let Some(chunk) = chunks.last() {
+        let Some(torn_bytes) = unwritten_bytes(chunk)? else {
+            break;
+        };
+        let path = chunk.path.clone();
+        let records = 0;
+        unwritten.push(LogFile {
+            path,
+            records,
+            torn_bytes,
+        });
+        chunks.pop();
     }
-    log.files = files.len();
     let mut end = None;
-    for (number, (start, path)) in files.iter().enumerate() {
-        if let Some(end) = end.filter(|end| end != start) {
+    for (number, chunk) in chunks.iter().enumerate() {
+        let start = chunk.start;
+        if let Some(end) = end.filter(|end| *end != start) {
             let detail =
                 format!("it begins at byte {start} of the log, the file before it ends at {end}");
-            return Err(damage(path, detail));
+            return Err(LogDamage::new(&chunk.path, detail));
         }
-        let is_last = number + 1 == files.len();
-        end = Some(start + read_file(path, is_last, &mut log)?);
+        let is_last = number + 1 == chunks.len();
+        end = Some(start + read_file(&chunk.path, is_last, &mut log)?);
+    }
+    let (end, synced) = (end.unwrap_or(0), log.synced_bytes);
+    if end < synced {
+        let detail = format!(
+            "it was synced up to byte {synced}, and can be read only up to byte {end}: the rest is gone or damaged"
+        );
+        return Err(LogDamage::new(dir, detail));
     }
     let (first, next) = (log.first_index(), log.next_index());
     let found = log.entries.keys().next().copied().unwrap_or(next);
     if found > first {
         let detail = format!("the entries {first} to {} are missing", found - 1);
-        return Err(damage(dir, detail));
+        return Err(LogDamage::new(dir, detail));
     }
+    log.files.extend(unwritten.into_iter().rev());
     Ok(log)
 }
 
-/// The log's files with their places in it, in order.
-fn list(dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let listed = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        listed => listed?,
-    };
-    let mut files = Vec::new();
-    for entry in listed {
-        let entry = entry?;
-        if let Ok(start) = Config::parse_chunk_file_name(&entry.file_name().to_string_lossy()) {
-            files.push((start, entry.path()));
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
-}
-
-/// Reads a file's records into `log`, and tells how long they are.
+/// Reads a file's records into `log`, and tells how many bytes of it are whole.
 fn read_file(path: &Path, is_last: bool, log: &mut LogContents) -> Result<u64, LogDamage> {
-    let failed = |error: io::Error| damage(path, error.to_string());
-    let file = File::open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    let mut reader = Counted {
-        inner: BufReader::with_capacity(BUFFER_BYTES, file),
-        at: 0,
+    let mut file = LogFile {
+        path: path.to_owned(),
+        records: 0,
+        torn_bytes: 0,
     };
-    while reader.at < length {
-        let at = reader.at;
-        match RaftLogRecord::decode(&mut reader) {
-            Ok(record) => log
-                .add(record)
-                .map_err(|detail| damage(path, format!("the record at byte {at}: {detail}")))?,
+    let mut records = Records::open(path)?;
+    let mut at = 0;
+    while let Some(record) = records.next() {
+        match record {
+            Ok(record) => log.add(record).map_err(|detail| {
+                LogDamage::new(path, format!("the record at byte {at}: {detail}"))
+            })?,
             Err(error) if is_last => {
-                log.torn_bytes += torn(path, at, &error)?;
-                return Ok(at);
+                file.torn_bytes = torn_bytes(path, at, &error)?;
+                break;
             }
             Err(error) => return Err(bad_record(path, at, &error)),
         }
+        file.records += 1;
+        at = records.at();
     }
-    Ok(length)
+    log.files.push(file);
+    Ok(at)
 }
 
 /// How many bytes a file holds whose first record is not whole; none if it is.
-fn unwritten(path: &Path) -> Result<Option<u64>, LogDamage> {
-    let file = File::open(path).map_err(|error| damage(path, error.to_string()))?;
-    match RaftLogRecord::<LogTypes>::decode(BufReader::new(file)) {
-        Ok(_) => Ok(None),
-        Err(error) => torn(path, 0, &error).map(Some),
-    }
-}
-
-/// How many bytes stand behind the last whole record, if a crash can have left them: a record that
-/// ends too early or was never filled in, with no further one behind it.
-fn torn(path: &Path, at: u64, error: &io::Error) -> Result<u64, LogDamage> {
-    let bytes = std::fs::read(path).map_err(|error| damage(path, error.to_string()))?;
-    let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..));
-    let rest = rest.unwrap_or_default();
-    let is_cut = error.kind() == ErrorKind::UnexpectedEof;
-    if !is_cut && rest.iter().any(|byte| *byte != 0) {
-        return Err(bad_record(path, at, error));
-    }
-    // A damaged length looks like a cut; what follows tells that it is none.
-    if let Some(found) = (1..rest.len()).find(|from| is_record(&rest[*from..])) {
-        let found = at + found as u64;
-        let detail =
-            format!("the record at byte {at} can't be read, but one at byte {found} can: {error}");
-        return Err(damage(path, detail));
-    }
-    Ok(rest.len() as u64)
-}
-
-/// Whether a whole record begins here. Zeros are none.
-fn is_record(bytes: &[u8]) -> bool {
-    let [0, 0, 0, kind, ..] = bytes else {
-        return false;
-    };
-    *kind < KINDS && RaftLogRecord::<LogTypes>::decode(bytes).is_ok()
-}
-
-fn bad_record(path: &Path, at: u64, error: &io::Error) -> LogDamage {
-    damage(
-        path,
-        format!("the record at byte {at} can't be read: {error}"),
-    )
-}
-
-fn damage(path: &Path, detail: String) -> LogDamage {
-    LogDamage {
-        path: path.to_owned(),
-        detail,
-    }
-}
-
-/// Knows how far it has read.
-struct Counted<R> {
-    inner: R,
-    at: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buf)?;
-        self.at += read as u64;
-        Ok(read)
+fn unwritten_bytes(chunk: &Chunk) -> Result<Option<u64>, LogDamage> {
+    match Records::open(&chunk.path)?.next() {
+        Some(Ok(_)) => Ok(None),
+        None => Ok(Some(0)),
+        Some(Err(error)) => torn_bytes(&chunk.path, 0, &error).map(Some),
     }
 }

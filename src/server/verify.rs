@@ -5,20 +5,23 @@ use std::path::{Path, PathBuf};
 use super::error::ServerError;
 use super::open::log_dir;
 use crate::clock;
-use crate::raft::verify::{LogContents, read_log};
+use crate::node::remedy::Remedy;
+use crate::raft::verify::{LogContents, LogFile, note_path, read_log};
 use crate::store::directory::{self, Identity};
+use crate::store::diverged_in;
 use crate::store::record::Position;
 use crate::store::verify::{self, Sound};
 
-const NEW_IDENTITY: &str = "put the identity file of a copy of this directory in its place; without one, restore a backup into a new \
-     directory, or, in a cluster, replace this node";
-const NEW_NODE: &str = "a damaged log is never shortened: restore a backup into a new directory, or, in a cluster, replace this node";
-const NEXT_SNAPSHOT: &str = "if log and checkpoint are sound, start the node and take a `corndogs backup`: that writes a new snapshot; \
-     otherwise restore a backup into a new directory, or, in a cluster, replace this node";
-const BY_ITSELF: &str =
-    "start the node: it rebuilds the checkpoint from snapshot and log, if those are sound";
-const REMOVE_CHECKPOINT: &str = "if snapshot and log are sound, remove this directory and start the node: it rebuilds the checkpoint from \
-     them; otherwise restore a backup into a new directory, or, in a cluster, replace this node";
+/// What to do about a damaged part.
+#[derive(Debug, Clone, Copy)]
+enum Advice {
+    NewIdentity,
+    NewNode,
+    NextSnapshot,
+    ByItself,
+    RemoveCheckpoint,
+    NewState,
+}
 
 /// What was found in a data directory.
 #[derive(Debug)]
@@ -39,7 +42,34 @@ pub struct Part {
     /// What it holds, or what is damaged.
     pub found: String,
     /// What to do, if it is damaged.
-    pub advice: Option<&'static str>,
+    pub advice: Option<String>,
+}
+
+impl Advice {
+    /// In words. Nobody knows here whether the directory is that of a cluster's node.
+    fn text(self, identity: Option<Identity>) -> String {
+        let replace = match identity {
+            Some(Identity { node_id, .. }) => Remedy::Replace { node_id }.to_string(),
+            None => "start this node with an empty data directory, and do what it says".to_owned(),
+        };
+        let anew = format!("{}, or, in a cluster, {replace}", Remedy::Restore);
+        match self {
+            Self::NewIdentity => format!(
+                "put the identity file of a copy of this directory in its place; without one, {anew}"
+            ),
+            Self::NewNode => format!("a damaged log is never shortened: {anew}"),
+            Self::NewState => format!("don't go on with this state: {anew}"),
+            Self::NextSnapshot => format!(
+                "if log and checkpoint are sound, start the node and take a `corndogs backup`: that writes a new snapshot; otherwise {anew}"
+            ),
+            Self::ByItself => format!(
+                "start the node: it makes it anew, the checkpoint from snapshot and log; if those are not sound, {anew}"
+            ),
+            Self::RemoveCheckpoint => format!(
+                "if snapshot and log are sound, remove this directory and start the node: it rebuilds the checkpoint from them; otherwise {anew}"
+            ),
+        }
+    }
 }
 
 impl Verified {
@@ -52,18 +82,12 @@ impl Verified {
         });
     }
 
-    fn damaged(
-        &mut self,
-        name: &'static str,
-        path: &Path,
-        found: impl ToString,
-        advice: &'static str,
-    ) {
+    fn damaged(&mut self, name: &'static str, path: &Path, found: impl ToString, advice: Advice) {
         self.parts.push(Part {
             name,
             path: path.to_owned(),
             found: found.to_string(),
-            advice: Some(advice),
+            advice: Some(advice.text(self.identity)),
         });
     }
 }
@@ -91,11 +115,17 @@ pub fn verify(
     if let Some(log) = &log {
         check_snapshot_position(&group, log, snapshot.as_ref(), &mut verified);
     }
+    check_diverged(&group, &mut verified)?;
     if redo_is_whole {
         check_checkpoint(&group, scratch, tell, log.as_ref(), &mut verified)?;
     } else {
         let why = "nobody can tell what is missing in it: a redo file is damaged";
-        verified.damaged("checkpoint", &group.join("checkpoint"), why, BY_ITSELF);
+        verified.damaged(
+            "checkpoint",
+            &group.join("checkpoint"),
+            why,
+            Advice::ByItself,
+        );
     }
     Ok(verified)
 }
@@ -111,36 +141,56 @@ fn check_identity(data_dir: &Path, verified: &mut Verified) {
             );
             verified.sound("identity", &path, found);
         }
-        Err(error) => verified.damaged("identity", &path, error, NEW_IDENTITY),
+        Err(error) => verified.damaged("identity", &path, error, Advice::NewIdentity),
     }
 }
 
 fn check_log(group: &Path, verified: &mut Verified) -> Option<LogContents> {
     let dir = log_dir(group);
-    match read_log(&dir) {
-        Ok(log) => {
-            let mut found = format!(
-                "{} files, {} records, entries {} to before {}",
-                log.files,
-                log.records,
-                log.first_index(),
-                log.next_index()
-            );
-            if log.torn_bytes > 0 {
-                let torn = format!(
-                    "; a crash cut the last record after {} bytes: it was never acknowledged, and the next start drops it",
-                    log.torn_bytes
-                );
-                found.push_str(&torn);
-            }
-            verified.sound("log", &dir, found);
-            Some(log)
-        }
+    let log = match read_log(&dir) {
+        Ok(log) => log,
         Err(damage) => {
-            verified.damaged("log", &damage.path, &damage.detail, NEW_NODE);
-            None
+            verified.damaged("log", &damage.path, &damage.detail, Advice::NewNode);
+            return None;
         }
+    };
+    for file in &log.files {
+        verified.sound("log", &file.path, describe_file(file));
     }
+    let found = format!(
+        "entries {} to before {}",
+        log.first_index(),
+        log.next_index()
+    );
+    verified.sound("log", &dir, found);
+    let note = note_path(&dir);
+    if log.note_is_damaged {
+        let found = "it can't be read up to where the log was synced";
+        verified.damaged("log-synced", &note, found, Advice::ByItself);
+    } else {
+        let found = format!("the log was synced up to byte {}", log.synced_bytes);
+        verified.sound("log-synced", &note, found);
+    }
+    Some(log)
+}
+
+fn describe_file(file: &LogFile) -> String {
+    let name = file.path.file_name().unwrap_or_default();
+    let found = format!("{}: {} records", name.display(), file.records);
+    match file.torn_bytes {
+        0 => found,
+        bytes => format!(
+            "{found}; a crash cut the last one after {bytes} bytes: it was never acknowledged, and the next start drops it"
+        ),
+    }
+}
+
+/// Whether the node was found to have another state than the others of its cluster.
+fn check_diverged(group: &Path, verified: &mut Verified) -> Result<(), ServerError> {
+    if let Some(why) = diverged_in(group)? {
+        verified.damaged("state", &group.join("diverged"), why, Advice::NewState);
+    }
+    Ok(())
 }
 
 fn check_redo(group: &Path, verified: &mut Verified) -> bool {
@@ -151,7 +201,7 @@ fn check_redo(group: &Path, verified: &mut Verified) -> bool {
             Ok(None) => verified.sound(name, &path, "none".to_owned()),
             Ok(Some(changes)) => verified.sound(name, &path, format!("{changes} changes")),
             Err(error) => {
-                verified.damaged(name, &path, error, BY_ITSELF);
+                verified.damaged(name, &path, error, Advice::ByItself);
                 are_whole = false;
             }
         }
@@ -165,7 +215,7 @@ fn check_snapshots(group: &Path, verified: &mut Verified) -> Option<Sound> {
     let files = match verify::snapshots(group) {
         Ok(files) => files,
         Err(error) => {
-            verified.damaged("snapshot", &dir, error, NEXT_SNAPSHOT);
+            verified.damaged("snapshot", &dir, error, Advice::NextSnapshot);
             return None;
         }
     };
@@ -176,10 +226,12 @@ fn check_snapshots(group: &Path, verified: &mut Verified) -> Option<Sound> {
     for file in files {
         match verify::check_snapshot(&file) {
             Ok(sound) => {
-                verified.sound("snapshot", &file.path, describe(&sound));
+                let name = file.path.file_name().unwrap_or_default();
+                let found = format!("{}: {}", name.display(), describe(&sound));
+                verified.sound("snapshot", &file.path, found);
                 newest.get_or_insert(sound);
             }
-            Err(error) => verified.damaged("snapshot", &file.path, error, NEXT_SNAPSHOT),
+            Err(error) => verified.damaged("snapshot", &file.path, error, Advice::NextSnapshot),
         }
     }
     newest
@@ -213,11 +265,11 @@ fn check_snapshot_position(
         }
         (Err(why), Some(position)) => {
             let why = format!("the newest sound snapshot, at {}: {why}", position.index);
-            verified.damaged("snapshot and log", &dir, why, NEXT_SNAPSHOT);
+            verified.damaged("snapshot and log", &dir, why, Advice::NextSnapshot);
         }
         (Err(why), None) => {
             let why = format!("without a sound snapshot: the state: {why}");
-            verified.damaged("snapshot and log", &dir, why, NEXT_SNAPSHOT);
+            verified.damaged("snapshot and log", &dir, why, Advice::NextSnapshot);
         }
     }
 }
@@ -231,7 +283,7 @@ fn check_checkpoint(
 ) -> Result<(), ServerError> {
     let dir = group.join("checkpoint");
     if let Err(error) = verify::check_mark(group) {
-        verified.damaged("checkpoint", &dir, error, BY_ITSELF);
+        verified.damaged("checkpoint", &dir, error, Advice::ByItself);
         return Ok(());
     }
     let Some(bytes) = verify::copy_bytes(group)? else {
@@ -239,7 +291,7 @@ fn check_checkpoint(
         if log.is_some_and(|log| log.next_index() == 0) {
             verified.sound("checkpoint", &dir, "none".to_owned());
         } else {
-            verified.damaged("checkpoint", &dir, "there is none", BY_ITSELF);
+            verified.damaged("checkpoint", &dir, "there is none", Advice::ByItself);
         }
         return Ok(());
     };
@@ -256,10 +308,14 @@ fn check_checkpoint(
                 &copy_dir.display().to_string(),
                 &group.display().to_string(),
             );
-            verified.damaged("checkpoint", &dir, error, REMOVE_CHECKPOINT);
+            verified.damaged("checkpoint", &dir, error, Advice::RemoveCheckpoint);
             return Ok(());
         }
     };
+    for (keyspace, rows) in &sound.rows {
+        let found = format!("{keyspace}: {rows} rows");
+        verified.sound("keyspace", &dir, found);
+    }
     verified.sound("checkpoint", &dir, describe(&sound));
     match log.map(|log| log.check_position(&sound.position)) {
         Some(Ok(())) => {
@@ -268,7 +324,7 @@ fn check_checkpoint(
         }
         Some(Err(why)) => {
             let why = format!("the checkpoint, at {}: {why}", sound.position.index);
-            verified.damaged("checkpoint and log", &dir, why, NEW_NODE);
+            verified.damaged("checkpoint and log", &dir, why, Advice::NewNode);
         }
         // What a damaged log would say of it is not to be trusted.
         None => {}

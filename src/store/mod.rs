@@ -15,6 +15,7 @@ pub mod counts;
 mod delayed;
 pub mod directory;
 mod disk;
+mod diverged;
 pub mod documents;
 pub mod durable;
 mod exchange;
@@ -23,6 +24,7 @@ mod files;
 mod frozen;
 pub mod groups;
 mod handle;
+pub mod hashes;
 mod heads;
 pub mod history;
 mod keys;
@@ -43,9 +45,11 @@ mod redo;
 mod remembered;
 mod repack;
 mod scan;
+pub mod scrub;
 pub mod snapshot;
 mod state;
 mod steady;
+mod sum;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -54,6 +58,7 @@ pub mod verify;
 pub mod view;
 
 pub use checkpoint::stand_back;
+pub use diverged::diverged_in;
 pub use handle::{Guard, Store};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;

@@ -33,6 +33,8 @@ pub struct Paths {
     pub redo_done: PathBuf,
     /// The snapshots.
     pub snapshots: PathBuf,
+    /// Says why the state is known to be wrong, if it is.
+    pub diverged: PathBuf,
 }
 
 impl Paths {
@@ -44,6 +46,7 @@ impl Paths {
             redo_tmp: dir.join("redo.tmp"),
             redo_done: dir.join("redo.done"),
             snapshots: dir.join("snapshot"),
+            diverged: dir.join("diverged"),
         }
     }
 

@@ -43,6 +43,7 @@ mod queues;
 mod recovery;
 mod retries;
 mod schedules;
+mod scrub;
 mod shutdown;
 mod task_fields;
 mod timeouts;
