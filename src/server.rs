@@ -14,9 +14,11 @@ mod open;
 mod peers;
 mod restore;
 mod start;
+mod verify;
 
 pub use error::ServerError;
 pub use restore::{Restored, restore};
+pub use verify::{Part, Verified, verify};
 
 use crate::config::Config;
 use crate::node::Node;

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Node;
 use super::health::Health;
+use super::{Node, scrub};
 use crate::clock;
 use crate::raft::batches::Lost;
 use crate::raft::{Leadership, Status};
@@ -75,6 +75,9 @@ async fn become_ready(node: &Node, status: &Status, first_target: u64) {
             let what = "catching up with the leader".to_owned();
             node.health.set(Health::Starting(what));
         }
+        return;
+    }
+    if !scrub::look(node).await {
         return;
     }
     let replicated_ns = node.store.lock().header().clock_ns;

@@ -38,7 +38,7 @@ const READ_BUFFER_BYTES: usize = 1 << 20;
 const QUEUE_BYTES: usize = 64 << 20;
 
 /// The file beside the log that says up to where it was synced.
-const NOTE: &str = "log-synced";
+pub(super) const NOTE: &str = "log-synced";
 
 /// The types of our log's records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

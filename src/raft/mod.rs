@@ -35,6 +35,7 @@ pub mod tail;
 #[cfg(test)]
 mod tests;
 pub mod types;
+pub mod verify;
 
 use crate::clock;
 use crate::store::Store;

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::http::{self, Site, metrics::Metrics};
 use crate::net::TcpListener;
 use crate::node::health::HealthBoard;
+use crate::node::remedy::Remedy;
 use crate::node::{Node, Options};
 use crate::raft::network::Network;
 use crate::raft::network::peers::Peers;
@@ -168,7 +169,13 @@ async fn start_raft(
 ) -> Result<(Raft, Store), ServerError> {
     let failed = |error: std::io::Error| start_error("start raft")(error.to_string());
     let report = report_to(health.clone());
-    let (log, store) = open(&directory.group(0), report.clone()).await?;
+    let remedy = match &config.cluster {
+        Some(cluster) => Remedy::Replace {
+            node_id: cluster.node_id,
+        },
+        None => Remedy::Restore,
+    };
+    let (log, store) = open(&directory.group(0), remedy, report.clone()).await?;
     let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), report));
     let network = Network::new(peers.clone(), clock.clone());
     let keep_entries = match config.cluster {
@@ -201,6 +208,7 @@ fn options(config: &Config) -> Options {
         timeout_sweep: config.timeout_sweep,
         archive_retention: config.archive_retention,
         snapshot_every: config.snapshot_every,
+        scrub_every: config.scrub_every,
         data_dir: config.data_dir.clone(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -40,7 +41,9 @@ pub(super) struct Inner {
     pub paths: Paths,
     pub options: Options,
     /// Held by whoever writes or installs a snapshot.
-    snapshots: Mutex<()>,
+    pub snapshots: Mutex<()>,
+    /// How many wait for that: a scrub gives way.
+    pub snapshots_wanted: AtomicUsize,
     /// Held by whoever changes the checkpoint.
     pub writer: Mutex<Writer>,
     pub state: Mutex<State>,
@@ -72,6 +75,7 @@ impl Store {
             paths,
             options,
             snapshots: Mutex::new(()),
+            snapshots_wanted: AtomicUsize::new(0),
             writer: Mutex::new(Writer {
                 epoch: 0,
                 header: state.header().clone(),
@@ -225,7 +229,7 @@ impl Store {
     /// # Errors
     /// If files can't be read or written, or another snapshot is installed meanwhile.
     pub fn write_snapshot(&self, fresh: bool) -> Result<SnapshotFile> {
-        let _one = self.inner.snapshots.lock();
+        let _one = self.inner.lock_snapshots();
         if fresh || self.checkpoint_index() == 0 {
             futures::executor::block_on(self.checkpoint_now())?;
         }
@@ -240,12 +244,19 @@ impl Store {
     /// If the file is damaged, or files can't be read or written; if that happens halfway,
     /// the store answers no more and rebuilds itself when it is opened again.
     pub fn install_snapshot(&self, path: &Path) -> Result<SnapshotFile> {
-        let _one = self.inner.snapshots.lock();
+        let _one = self.inner.lock_snapshots();
         self.inner.install_snapshot(path)
     }
 }
 
 impl Inner {
+    fn lock_snapshots(&self) -> MutexGuard<'_, ()> {
+        self.snapshots_wanted.fetch_add(1, Ordering::Relaxed);
+        let locked = self.snapshots.lock();
+        self.snapshots_wanted.fetch_sub(1, Ordering::Relaxed);
+        locked
+    }
+
     pub fn freeze_if_due(&self) -> bool {
         self.write_at_once();
         let mut state = self.state.lock();

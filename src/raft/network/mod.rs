@@ -24,6 +24,7 @@ mod dial;
 pub mod forward;
 mod gate;
 pub mod greet;
+pub mod hashes;
 pub mod peers;
 pub mod service;
 mod snapshot;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::gate::{self, Gate, OfThisCluster};
 use super::greet::{members_in, members_out};
+use super::hashes::PeerHashes;
 use super::peers::Peers;
 use super::wait::Follower;
 use super::{snapshot, wire};
@@ -69,6 +70,8 @@ pub trait Host: Send + Sync {
     fn read_index(&self) -> BoxFuture<'_, Result<u64, String>>;
     /// Whether that node is a member, as the leader says; none if no leader answers.
     fn is_member(&self, id: u64) -> BoxFuture<'_, Option<bool>>;
+    /// The node's state hashes, where it has been.
+    fn state_hashes(&self) -> PeerHashes;
     /// The node as it sees itself.
     fn describe(&self) -> cluster::Node;
     /// Changes the cluster, if this node leads.
@@ -370,6 +373,14 @@ impl PeerService for PeerServer {
         Ok(Response::new(peer::ReadIndexResponse {
             result: Some(result),
         }))
+    }
+
+    async fn state_hashes(
+        &self,
+        request: Request<peer::StateHashesRequest>,
+    ) -> Result<Response<peer::StateHashesResponse>, Status> {
+        let hashes = self.node(&request)?.host.state_hashes();
+        Ok(Response::new(hashes.into()))
     }
 
     async fn describe(
