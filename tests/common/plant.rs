@@ -13,6 +13,15 @@ fn open(data_dir: &Path) -> sled::Db {
     sled::open(group.join("checkpoint")).unwrap()
 }
 
+/// Takes away the first row of a keyspace, and nothing else.
+pub fn lose_row(data_dir: &Path, keyspace: &str) {
+    let db = open(data_dir);
+    let tree = db.open_tree(keyspace).unwrap();
+    let lost = tree.pop_min().unwrap();
+    assert!(lost.is_some(), "{keyspace} has no row");
+    db.flush().unwrap();
+}
+
 /// Changes the payload of a live task that holds those bytes, and nothing that is kept in step with it.
 pub fn change_payload(data_dir: &Path, bytes: &[u8]) {
     let db = open(data_dir);

@@ -59,9 +59,8 @@ pub fn recall(node: &Node) {
 pub async fn compare(node: Node) {
     loop {
         tokio::time::sleep(COMPARE_INTERVAL).await;
-        look(&node).await;
-        if matches!(node.health.get(), Health::Diverged(_)) {
-            // What time brings is proposed by a leader that serves.
+        if !look(&node).await && is_noted(&node) {
+            // What time brings is proposed by a leader that serves, and others do.
             node.hand_over().await;
         }
     }
@@ -99,10 +98,9 @@ pub async fn look(node: &Node) -> bool {
 async fn follow(node: &Node, verdict: Verdict) {
     let node_id = node.peers.me();
     let remedy = Remedy::Replace { node_id };
-    let noted = matches!(node.store.diverged(), Ok(Some(_)) | Err(_));
     match verdict {
         Verdict::Unknown => {}
-        _ if noted => {}
+        _ if is_noted(node) => {}
         Verdict::Same => {
             if node.health.reunite() {
                 tracing::info!("this node's state is that of a majority: it may serve again");
@@ -123,9 +121,14 @@ async fn follow(node: &Node, verdict: Verdict) {
                 tracing::error!(%error, "it can't be noted that this node's state is wrong");
             }
             stop_serving(node, why);
-            node.hand_over().await;
         }
     }
+}
+
+/// Whether this node's state is known to be wrong, whatever comes.
+fn is_noted(node: &Node) -> bool {
+    // A note that can't be read is one.
+    !matches!(node.store.diverged(), Ok(None))
 }
 
 fn stop_serving(node: &Node, why: String) {
