@@ -55,6 +55,8 @@ pub struct Config {
     pub timeout_sweep: Option<Duration>,
     /// How long archived tasks stay; `None` is for ever.
     pub archive_retention: Option<Duration>,
+    /// How often all rows on the disk are read and compared; `None` is never.
+    pub scrub_every: Option<Duration>,
     /// How long idempotency keys are kept.
     pub idempotency_window: Duration,
     /// The longest payload of a task, in bytes.
@@ -87,6 +89,7 @@ impl Default for Config {
             snapshot_every: 100_000,
             timeout_sweep: Some(Duration::from_secs(1)),
             archive_retention: Some(Duration::from_secs(7 * 24 * 3600)),
+            scrub_every: Some(Duration::from_secs(24 * 3600)),
             idempotency_window: Duration::from_secs(600),
             max_payload: 1 << 20,
             max_message: 16 << 20,
@@ -278,3 +281,6 @@ impl Draft {
         })
     }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -105,6 +105,7 @@ fn exit_codes() {
         ("cluster add-node 4".to_owned(), 2),
         ("cluster add-node 4=a:1".to_owned(), 0),
         ("cluster replace-node 3 4=a:1".to_owned(), 0),
+        ("cluster replace-node 3".to_owned(), 0),
         ("cluster remove-node 4".to_owned(), 0),
         ("cluster remove-node 1".to_owned(), 1),
         ("cluster transfer-leader".to_owned(), 0),

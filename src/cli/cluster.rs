@@ -48,15 +48,18 @@ pub struct RemoveNode {
     client: Client,
 }
 
-/// Puts a new node in the place of one that is gone: adds the one, then removes the other.
+/// Puts a node in the place of one that has lost its data: itself, or a new one.
+///
+/// Without a new node: the node comes back under its id, with an empty data directory, and gets everything from its peers.
+/// It must have been started with that; it says so while it waits. With a new node: adds that one, then removes the other.
 #[derive(Debug, Args)]
 pub struct ReplaceNode {
-    /// The node that is gone.
+    /// The node that has lost its data, or is gone.
     #[arg(value_name = "OLD_ID", value_parser = clap::value_parser!(u64).range(1..))]
     old: u64,
     /// The new node's id, never used before, and where its peers reach it.
     #[arg(value_name = "NEW_ID=HOST:PORT", value_parser = member)]
-    node: Member,
+    node: Option<Member>,
     #[command(flatten)]
     client: Client,
 }
@@ -95,8 +98,12 @@ impl Cluster {
             }
             Self::ReplaceNode(replace) => {
                 let (old, new) = (replace.old, replace.node);
-                let done = format!("node {} is a voter, node {old} is removed", new.id);
-                let new = Some(new);
+                let done = match &new {
+                    Some(new) if new.id != old => {
+                        format!("node {} is a voter, node {old} is removed", new.id)
+                    }
+                    _ => format!("node {old} has everything from its peers, and is a voter again"),
+                };
                 change(&replace.client, Change::Replace(Replace { old, new }), done).await
             }
             Self::TransferLeader(transfer) => {

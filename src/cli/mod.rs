@@ -26,6 +26,7 @@ mod tasks;
 mod tests;
 mod timeout;
 mod tls;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -85,6 +86,7 @@ enum Command {
     Cluster(cluster::Cluster),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Verify(verify::Verify),
     Bench(Box<bench::Bench>),
 }
 
@@ -97,6 +99,9 @@ pub fn main() -> ExitCode {
         Ok(Cli {
             command: Command::Restore(restore),
         }) => report(restore.run()),
+        Ok(Cli {
+            command: Command::Verify(verify),
+        }) => report(verify.run()),
         Ok(Cli {
             command: Command::Bench(bench),
         }) => report(bench.run()),
@@ -149,7 +154,7 @@ fn ask(command: Command) -> Result<Answer, Failure> {
             Command::Queue(command) => command.run().await,
             Command::Cluster(command) => command.run().await,
             Command::Backup(command) => command.run().await,
-            Command::Run(_) | Command::Restore(_) | Command::Bench(_) => {
+            Command::Run(_) | Command::Restore(_) | Command::Verify(_) | Command::Bench(_) => {
                 Err(Failure::Failed("not a client command".to_owned()))
             }
         }
@@ -191,3 +196,6 @@ fn report(outcome: Result<Answer, Failure>) -> ExitCode {
 fn complain(reason: &str) {
     _ = writeln!(std::io::stderr(), "corndogs: {reason}");
 }
+
+#[cfg(test)]
+mod fuzz;

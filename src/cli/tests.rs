@@ -220,6 +220,7 @@ fn command_lines() {
         ("cluster add-node 4=host:5090 -a a:1", true),
         ("cluster add-node 4", false),
         ("cluster replace-node 3 4=host:5090", true),
+        ("cluster replace-node 3", true),
         ("cluster remove-node 3", true),
         ("cluster transfer-leader", true),
         ("cluster", false),

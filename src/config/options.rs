@@ -61,6 +61,7 @@ options! {
     "snapshot-every", "N", "100000", "A snapshot after N log entries, once the log has also outgrown the last snapshot", |d, t| positive(t).map(|v| d.config.snapshot_every = v);
     "timeout-sweep", "DURATION|off", "1s", "How often due tasks are timed out without being asked", |d, t| or_word(t, "off").map(|v| d.config.timeout_sweep = v);
     "archive-retention", "DURATION|forever", "7d", "How long completed and canceled tasks stay", |d, t| or_word(t, "forever").map(|v| d.config.archive_retention = v);
+    "scrub-every", "DURATION|off", "1d", "How often all rows on the disk are read and compared with what was written", |d, t| or_word(t, "off").map(|v| d.config.scrub_every = v);
     "idempotency-window", "DURATION", "10m", "How long idempotency keys are kept", |d, t| some_time(t).map(|v| d.config.idempotency_window = v);
     "max-payload", "BYTES", "1MiB", "The longest payload of a task", |d, t| size(t).map(|v| d.config.max_payload = v);
     "max-message", "BYTES", "16MiB", "The longest gRPC message", |d, t| size(t).map(|v| d.config.max_message = v);

@@ -44,6 +44,7 @@ impl Metrics {
             .install_recorder()?;
         describe();
         describe_waits();
+        describe_scrub();
         let process = metrics_process::Collector::default();
         process.describe();
         Ok(Self { recorder, process })
@@ -155,6 +156,26 @@ fn describe_waits() {
     describe_counter!(
         "corndogs_wait_empty_turns_total",
         "Turns that found no task: another claim was quicker"
+    );
+}
+
+fn describe_scrub() {
+    describe_gauge!(
+        "corndogs_state_differs",
+        "1 if the peer's state differs from this node's at the same log index"
+    );
+    describe_gauge!(
+        "corndogs_state_compared_index",
+        "The log index at which the state was last compared with the peers'"
+    );
+    describe_counter!(
+        "corndogs_scrub_passes_total",
+        "How often all rows on the disk were read and found sound"
+    );
+    describe_gauge!("corndogs_scrub_rows", "Rows that the last pass has read");
+    describe_counter!(
+        "corndogs_scrub_failures_total",
+        "Passes that found damage, or could not read"
     );
 }
 

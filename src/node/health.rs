@@ -13,6 +13,8 @@ pub enum Health {
     ReadOnly(String),
     /// It knows no leader with a quorum behind it, and has not for a while.
     Cut(String),
+    /// Its state is not that of the other nodes.
+    Diverged(String),
     /// It finishes what is in flight and takes nothing new.
     Draining,
     /// It can't vouch for its state any more and needs a restart.
@@ -34,7 +36,7 @@ impl Health {
         match self {
             Self::Ready | Self::ReadOnly(_) => None,
             Self::Starting(what) => Some(format!("the node is starting: {what}")),
-            Self::Cut(why) => Some(why.clone()),
+            Self::Cut(why) | Self::Diverged(why) => Some(why.clone()),
             Self::Draining => Some("the node is shutting down".into()),
             Self::Failed(why) => Some(format!(
                 "the node has stopped: {why}; see its log and restart it"
@@ -74,12 +76,30 @@ impl HealthBoard {
         self.health.subscribe()
     }
 
-    /// Changes it. A failure stays: only a restart mends it. Draining gives way to failure alone.
+    /// It has the state of the others again: it may come to serve. Whether it didn't before.
+    pub fn reunite(&self) -> bool {
+        self.health.send_if_modified(|health| {
+            let was_apart = matches!(health, Health::Diverged(_));
+            if was_apart {
+                *health = Health::Starting("its state is that of the others again".into());
+            }
+            was_apart
+        })
+    }
+
+    /// Changes it. A failure stays: only a restart mends it. Draining gives way to failure alone,
+    /// a state apart also to draining.
     pub fn set(&self, to: Health) {
         self.health.send_if_modified(|health| {
             let stays = match health {
                 Health::Failed(_) => true,
                 Health::Draining => !matches!(to, Health::Failed(_)),
+                Health::Diverged(_) => {
+                    !matches!(
+                        to,
+                        Health::Failed(_) | Health::Draining | Health::Diverged(_)
+                    ) || *health == to
+                }
                 _ => *health == to,
             };
             if !stays {
@@ -93,6 +113,28 @@ impl HealthBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_apart_serves_nothing_until_it_is_the_others_again() {
+        let board = HealthBoard::default();
+        board.set(Health::Diverged("node 3 differs".into()));
+        for to in [
+            Health::Ready,
+            Health::Starting("replay".into()),
+            Health::Cut("no leader".into()),
+            Health::ReadOnly("disk full".into()),
+        ] {
+            board.set(to);
+            assert_eq!(board.get().refuses_reads(), Some("node 3 differs".into()));
+        }
+        assert!(board.reunite());
+        assert!(matches!(board.get(), Health::Starting(_)));
+        assert!(!board.reunite());
+        board.set(Health::Diverged("again".into()));
+        board.set(Health::Draining);
+        assert!(!board.reunite());
+        assert_eq!(board.get(), Health::Draining);
+    }
 
     #[test]
     fn a_failure_stays() {

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Node;
 use super::health::Health;
+use super::{Node, scrub};
 use crate::clock;
 use crate::raft::batches::Lost;
 use crate::raft::{Leadership, Status};
 use crate::store::View;
+use crate::work;
 
 /// How often it is looked whether the log should be compacted.
 const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
@@ -74,6 +75,9 @@ async fn become_ready(node: &Node, status: &Status, first_target: u64) {
             let what = "catching up with the leader".to_owned();
             node.health.set(Health::Starting(what));
         }
+        return;
+    }
+    if !scrub::look(node).await {
         return;
     }
     let replicated_ns = node.store.lock().header().clock_ns;
@@ -147,7 +151,7 @@ pub async fn note_synced(node: Node) {
     loop {
         tokio::time::sleep(NOTE_INTERVAL).await;
         let log = node.raft.log().clone();
-        let noted = tokio::task::spawn_blocking(move || log.note_synced()).await;
+        let noted = work::blocking(move || log.note_synced()).await;
         if let Ok(Err(error)) = noted {
             tracing::warn!(%error, "it can't be noted up to where the log is synced");
         }

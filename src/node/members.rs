@@ -91,22 +91,7 @@ pub async fn change(node: &Node, request: ChangeRequest) -> Result<ChangeRespons
     match request.change {
         Some(Change::Add(new)) => add(node, &new).await?,
         Some(Change::Remove(id)) => remove(node, id).await?,
-        Some(Change::Replace(replace)) => {
-            let new = replace
-                .new
-                .ok_or_else(|| refused("new: must be given".into()))?;
-            if node.raft.status().member(replace.old).is_none() {
-                return Err(refused(format!("node {} is no member", replace.old)));
-            }
-            if new.id == replace.old {
-                return Err(refused(format!(
-                    "node {} can't take its own place: a node that lost its data comes back under a new id",
-                    new.id
-                )));
-            }
-            add(node, &new).await?;
-            remove(node, replace.old).await?;
-        }
+        Some(Change::Replace(replace)) => self::replace(node, replace).await?,
         Some(Change::TransferLeader(to)) => {
             let to = (to != 0).then_some(to);
             node.raft.transfer_leader(to, TRANSFER_LIMIT).await?;
@@ -117,6 +102,72 @@ pub async fn change(node: &Node, request: ChangeRequest) -> Result<ChangeRespons
     Ok(ChangeResponse {
         leader: leader.unwrap_or(0),
     })
+}
+
+/// Puts a node in the place of another one, or a node that has lost its data in its own.
+async fn replace(node: &Node, replace: cluster::Replace) -> Changed {
+    let old = replace.old;
+    let Some(member) = node.raft.status().member(old).cloned() else {
+        return Err(refused(format!(
+            "node {old} is no member; a node that was removed comes back with `corndogs cluster add-node {old}=HOST:PORT`"
+        )));
+    };
+    match replace.new {
+        Some(new) if new.id != old => {
+            add(node, &new).await?;
+            remove(node, old).await
+        }
+        new => {
+            let address = new.map_or(member.address, |new| new.address);
+            renew(node, old, address).await
+        }
+    }
+}
+
+/// Takes a member out that has lost its data, and in again. Only so can it come back: what it once promised under
+/// its id binds nobody any more once a majority without it has its removal in the log.
+async fn renew(node: &Node, id: u64, address: String) -> Changed {
+    if id == node.peers.me() {
+        let why = format!("node {id} leads: it has its data");
+        return Err(refused(why));
+    }
+    expect_empty(node, id, &address).await?;
+    remove(node, id).await?;
+    let new = cluster::Member { id, address };
+    add(node, &new).await.map_err(|failure| {
+        let next = format!(
+            "node {id} is removed, and not back yet; go on with `corndogs cluster add-node {id}={}`",
+            new.address
+        );
+        match failure {
+            ChangeFailure::Refused(why) => refused(format!("{why}; {next}")),
+            ChangeFailure::Unavailable(why) => {
+                ChangeFailure::Unavailable(format!("{why}; {next}"))
+            }
+        }
+    })
+}
+
+/// The node must be there, and have nothing: one that has its data needs nobody's.
+async fn expect_empty(node: &Node, id: u64, address: &str) -> Changed {
+    let start = "start it with an empty data directory first; the old one can be moved away";
+    let greeted = node.peers.greet(address).await.map_err(|why| {
+        refused(format!(
+            "node {id} can't be reached at {address}: {why}; {start}"
+        ))
+    })?;
+    match greeted.cluster_id {
+        _ if greeted.id != id => {
+            let other = greeted.id;
+            Err(refused(format!(
+                "at {address} is node {other}, not node {id}"
+            )))
+        }
+        Some(_) => Err(refused(format!(
+            "node {id} at {address} has data of a cluster: stop it, and {start}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Adds a node and waits until it votes. To ask again goes on where it stood.

@@ -18,7 +18,9 @@ mod orderer;
 mod peer;
 mod proposer;
 mod reader;
+pub mod remedy;
 pub mod schedules;
+mod scrub;
 mod sweep;
 mod wait;
 
@@ -28,6 +30,7 @@ use crate::queue::{Outcome, query};
 use crate::raft::network::peers::Peers;
 use crate::raft::{Raft, Status};
 use crate::store::{Store, StoreError, View};
+use crate::work;
 use health::{Health, HealthBoard};
 use proposer::Proposer;
 use reader::Reader;
@@ -62,6 +65,8 @@ pub struct Options {
     pub archive_retention: Option<Duration>,
     /// Log entries between snapshots.
     pub snapshot_every: u64,
+    /// How often all rows on the disk are read and compared; none means never.
+    pub scrub_every: Option<Duration>,
     /// Where the data lies, to watch its free space.
     pub data_dir: std::path::PathBuf,
 }
@@ -102,11 +107,16 @@ impl Node {
             peers,
             removed: Arc::default(),
         };
+        scrub::recall(&node);
         tokio::spawn(maintenance::watch_raft(node.clone()));
         tokio::spawn(maintenance::compact(node.clone(), options.snapshot_every));
         tokio::spawn(maintenance::note_synced(node.clone()));
         tokio::spawn(members::tend(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
+        tokio::spawn(scrub::compare(node.clone()));
+        if let Some(every) = options.scrub_every {
+            tokio::spawn(scrub::read_through(node.clone(), every));
+        }
         tokio::spawn(sweep::ripen(node.clone()));
         tokio::spawn(schedules::run(node.clone()));
         tokio::spawn(sweep::regroup(node.clone()));
@@ -209,7 +219,7 @@ impl Node {
     pub async fn backup(&self) -> Result<std::fs::File, NodeError> {
         self.read(|_| Ok(())).await?;
         let store = self.store.clone();
-        let written = tokio::task::spawn_blocking(move || {
+        let written = work::blocking(move || {
             let snapshot = store
                 .write_snapshot(true)
                 .map_err(|error| error.to_string())?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::proposer::Proposer;
-use super::{Node, members};
+use super::{Node, members, scrub};
 use crate::proto::cluster;
+use crate::raft::network::hashes::PeerHashes;
 use crate::raft::network::service::{Forwarded, Host};
 use crate::raft::network::wait::Follower;
 use crate::raft::{ChangeFailure, Leadership, RaftFailure, Role};
@@ -41,6 +42,10 @@ impl Host for Node {
             fresh.ok()?.ok()?;
             Some(self.raft.status().member(id).is_some())
         })
+    }
+
+    fn state_hashes(&self) -> PeerHashes {
+        scrub::own_hashes(&self.store)
     }
 
     fn describe(&self) -> cluster::Node {

@@ -54,22 +54,51 @@ impl Synced {
     }
 }
 
+/// What the file of a note holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Note {
+    /// There is none, or none that has come to the disk.
+    None,
+    /// The log was synced up to there.
+    Upto(u64),
+    /// Something else.
+    Damaged,
+}
+
 /// Up to where the note says that the log was synced; 0 without a note, or with a damaged one.
 ///
 /// # Errors
 /// If the file is there and can't be read.
 pub(super) fn read(path: &Path) -> io::Result<u64> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(decode(&bytes).unwrap_or_else(|| {
+    match look(path)? {
+        Note::Upto(end) => Ok(end),
+        Note::None => Ok(0),
+        Note::Damaged => {
             tracing::warn!(
                 "{} is damaged and ignored; it is written anew",
                 path.display()
             );
-            0
-        })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error),
+            Ok(0)
+        }
     }
+}
+
+/// What the note says.
+///
+/// # Errors
+/// If the file is there and can't be read.
+pub(super) fn look(path: &Path) -> io::Result<Note> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Note::None),
+        Err(error) => return Err(error),
+    };
+    Ok(match decode(&bytes) {
+        Some(end) => Note::Upto(end),
+        // It is never synced: a power cut leaves the file without what was written.
+        None if bytes.iter().all(|byte| *byte == 0) => Note::None,
+        None => Note::Damaged,
+    })
 }
 
 fn encode(end: u64) -> [u8; NOTE_BYTES] {

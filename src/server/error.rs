@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::node::remedy::Remedy;
 use crate::store::StoreError;
 use crate::store::directory::DirectoryError;
 use crate::tls::TlsError;
@@ -20,16 +21,28 @@ pub enum ServerError {
     /// The state can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The state is damaged, and can't be rebuilt either.
+    #[error(
+        "the state can't be opened: {source}; no snapshot that it could be rebuilt from is sound: {remedy}"
+    )]
+    State {
+        /// What is wrong.
+        source: StoreError,
+        /// What to do.
+        remedy: Remedy,
+    },
     /// The log can't be opened.
-    #[error("the log in {} can't be opened: {source}; a damaged log is never shortened: restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
+    #[error("the log in {} can't be opened: {source}; a damaged log is never shortened: {remedy}", path.display())]
     Log {
         /// Where it lies.
         path: PathBuf,
         /// What is wrong.
         source: io::Error,
+        /// What to do.
+        remedy: Remedy,
     },
     /// Entries between state and log are missing.
-    #[error("the log in {} holds the entries {first} to {last}, but the state needs entry {next} next: entries are missing; restore a backup into a new directory, or, in a cluster, replace this node", path.display())]
+    #[error("the log in {} holds the entries {first} to {last}, but the state needs entry {next} next: entries are missing; {remedy}", path.display())]
     Gap {
         /// Where it lies.
         path: PathBuf,
@@ -39,6 +52,8 @@ pub enum ServerError {
         last: u64,
         /// The entry that the state needs next.
         next: u64,
+        /// What to do.
+        remedy: Remedy,
     },
     /// An address can't be listened on.
     #[error("can't listen on {address}: {source}")]

@@ -228,8 +228,8 @@ fn join_founded(me: u64, cluster_id: Uuid, founded: &[&Greeted]) -> Step {
     match founded.iter().find_map(|greeted| greeted.asker_is_member) {
         Some(false) => Step::Join(cluster_id),
         Some(true) => Step::Refuse(format!(
-            "node {me} is a member of cluster {cluster_id}, but its data directory is empty: what it promised is lost, so it must not come back under its id. \
-             Start it as a new node with an id that was never used, and run `corndogs cluster replace-node {me} NEW_ID=HOST:PORT` against any member"
+            "node {me} is a member of cluster {cluster_id}, but its data directory is empty: what it promised is lost, so it must not come back by itself. \
+             Run `corndogs cluster replace-node {me}` against another member: that takes it out and in again, and it gets everything from its peers"
         )),
         None => Step::Wait(format!(
             "cluster {cluster_id} has no leader now that could tell whether node {me} is a member"

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::error::{ServerError, start_error};
 use crate::node::health::{Health, HealthBoard};
+use crate::node::remedy::Remedy;
 use crate::raft::log::LogStore;
-use crate::store::{self, Pace, Report, Store, View};
+use crate::store::{self, Pace, Report, Store, StoreError, View};
+use crate::work;
 
 /// How often a long replay says how far it is.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
@@ -18,20 +20,28 @@ pub(super) fn log_dir(group: &Path) -> PathBuf {
 }
 
 /// Opens log and state, beside the runtime: probes answer meanwhile.
-pub(super) async fn open(group: &Path, report: Report) -> Result<(LogStore, Store), ServerError> {
+pub(super) async fn open(
+    group: &Path,
+    remedy: Remedy,
+    report: Report,
+) -> Result<(LogStore, Store), ServerError> {
     let group = group.to_owned();
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = work::blocking(move || {
         let path = log_dir(&group);
         let log = LogStore::open(&path).map_err(|source| ServerError::Log {
             path: path.clone(),
             source,
+            remedy,
         })?;
         let options = store::Options {
             durable_index: Some(log.durable_index()),
             report,
             ..store::Options::default()
         };
-        let store = Store::open(&group, options)?;
+        let store = Store::open(&group, options).map_err(|source| match source {
+            StoreError::Damaged { .. } => ServerError::State { source, remedy },
+            source => ServerError::Store(source),
+        })?;
         let position = store.lock().header().position.clone();
         let next = if position.log_id.is_empty() {
             0
@@ -46,6 +56,7 @@ pub(super) async fn open(group: &Path, report: Report) -> Result<(LogStore, Stor
                 first,
                 last,
                 next,
+                remedy,
             });
         }
         Ok((log, store))

@@ -44,6 +44,8 @@ impl Changes for State {
             self.buckets.insert(key, bucket);
         }
         self.in_entry = false;
+        let header = self.ledger.header();
+        self.hashes.note(header.position.index, header.state_hash);
         Ok(())
     }
 }

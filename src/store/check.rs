@@ -27,7 +27,8 @@ impl State {
         let mut counts = Counts::default();
         let mut timeouts = 0u64;
         let mut keys = 0u64;
-        each(&self.live, &Rows::<Live>::of(disk), |task| {
+        each(&self.live, &Rows::<Live>::of(disk), |uuid, task| {
+            same("live tasks", &task.uuid, uuid)?;
             hash = hash.wrapping_add(task.hash());
             counts.count(task);
             timeouts += u64::from(task.deadline().is_some());
@@ -42,25 +43,26 @@ impl State {
         check_chunks::<Ripening>(disk)?;
         self.check_delayed()?;
         let mut held = 0u64;
-        each(&self.unique, &Rows::<Unique>::of(disk), |_| {
+        each(&self.unique, &Rows::<Unique>::of(disk), |_, _| {
             held += 1;
             Ok(())
         })?;
         same("unique keys", &held, &keys)?;
         let mut deadlines = 0u64;
-        each(&self.deadlines, &Packed::all(disk), |_| {
+        each(&self.deadlines, &Packed::all(disk), |_, _| {
             deadlines += 1;
             Ok(())
         })?;
         same("deadlines", &deadlines, &timeouts)?;
         let mut archived = 0u64;
-        each(&self.archive, &Rows::<Archive>::of(disk), |task| {
+        each(&self.archive, &Rows::<Archive>::of(disk), |uuid, task| {
+            same("archive", &task.uuid, uuid)?;
             hash = hash.wrapping_add(task.hash());
             archived += 1;
             Ok(())
         })?;
         let mut in_buckets = 0u64;
-        each(&self.buckets, &Rows::<Buckets>::of(disk), |bucket| {
+        each(&self.buckets, &Rows::<Buckets>::of(disk), |_, bucket| {
             let mut sum = 0u64;
             for uuid in &bucket.uuids {
                 let task = self.archived(*uuid)?;
@@ -210,11 +212,11 @@ fn check_chunks<K: IndexKey + std::fmt::Debug>(disk: &Disk) -> Result<()> {
 fn each<K: Ord + Clone, V: Clone>(
     rows: &Layered<K, V>,
     base: &impl Base<K, V>,
-    mut visit: impl FnMut(&V) -> Result<()>,
+    mut visit: impl FnMut(&K, &V) -> Result<()>,
 ) -> Result<()> {
     let mut after = None;
     while let Some((key, value)) = rows.next(after.as_ref(), base)? {
-        visit(&value)?;
+        visit(&key, &value)?;
         after = Some(key);
     }
     Ok(())

@@ -57,6 +57,12 @@ pub enum DirectoryError {
         /// What the system said.
         source: io::Error,
     },
+    /// No node has ever used it.
+    #[error("{} holds no node's data: give --data-dir the directory of a node", path.display())]
+    Nothing {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another process holds it.
     #[error("data directory {} is in use by another corndogs process; stop that one, or give this one a --data-dir of its own", path.display())]
     InUse {
@@ -184,6 +190,38 @@ impl DataDir {
     }
 }
 
+/// Holds a stopped node's directory as long as the file lives, and changes nothing in it.
+///
+/// Without a lock file there is nothing to hold: a copy of a directory may have none.
+///
+/// # Errors
+/// If there is no node's directory, or a process holds it.
+pub fn hold(path: &Path) -> Result<Option<File>, DirectoryError> {
+    if !path.join(IDENTITY).exists() && !path.join("group-0").exists() {
+        return Err(DirectoryError::Nothing {
+            path: path.to_owned(),
+        });
+    }
+    match File::open(path.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(cannot_lock(path)(error)),
+        Ok(file) => lock_file(path, file).map(Some),
+    }
+}
+
+/// Who a stopped node's directory belongs to.
+///
+/// # Errors
+/// If that is damaged, or can't be read.
+pub fn read_identity(path: &Path) -> Result<Identity, DirectoryError> {
+    let text = fs::read(path.join(IDENTITY)).map_err(|source| DirectoryError::Io {
+        path: path.to_owned(),
+        action: "read the identity",
+        source,
+    })?;
+    parse(path, &String::from_utf8_lossy(&text))
+}
+
 fn refuse_foreign(path: &Path) -> Result<(), DirectoryError> {
     let io = |source| DirectoryError::Io {
         path: path.to_owned(),
@@ -204,23 +242,30 @@ fn refuse_foreign(path: &Path) -> Result<(), DirectoryError> {
 }
 
 fn lock(path: &Path) -> Result<File, DirectoryError> {
-    let io = |source| DirectoryError::Io {
-        path: path.to_owned(),
-        action: "lock",
-        source,
-    };
     let mut options = OpenOptions::new();
     let file = options
         .create(true)
         .truncate(false)
         .write(true)
         .open(path.join(LOCK))
-        .map_err(io)?;
+        .map_err(cannot_lock(path))?;
+    lock_file(path, file)
+}
+
+fn cannot_lock(path: &Path) -> impl Fn(io::Error) -> DirectoryError {
+    move |source| DirectoryError::Io {
+        path: path.to_owned(),
+        action: "lock",
+        source,
+    }
+}
+
+fn lock_file(path: &Path, file: File) -> Result<File, DirectoryError> {
     for _ in 0..LOCK_TRIES {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
             Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
-            Err(error) => return Err(io(error.into())),
+            Err(error) => return Err(cannot_lock(path)(error.into())),
         }
     }
     Err(DirectoryError::InUse {

@@ -258,6 +258,11 @@ impl Disk {
         Ok(last.map(|(key, _)| key))
     }
 
+    /// How many rows a tree has. Reads all of them.
+    pub fn row_count(&self, tree: Tree) -> Result<u64> {
+        self.sled(|| Ok(self.tree(tree).len() as u64))
+    }
+
     /// Writes one piece of a checkpoint.
     ///
     /// Key by key: for the length of a batch sled keeps every reader out. Nothing needs a batch

@@ -3,14 +3,15 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::View;
-use super::disk::damage_marker;
+use super::disk::{Disk, damage_marker};
 use super::durable::Record;
 use super::files::{self, failed};
 use super::handle::Inner;
 use super::keys::{Answers, Archive, Buckets, DocumentRows, FigureRows, Keyspace, Live, Tree};
 use super::pace::Report;
+use super::record::Header;
 use super::recovery;
 use super::scan::Chunk;
 use super::snapshot::{
@@ -18,18 +19,37 @@ use super::snapshot::{
     snapshot_path,
 };
 use super::state::State;
+use super::sum::Sum;
 use super::view::Result;
+use super::{StoreError, View};
+
+/// Between two looks whether a checkpoint is whole again.
+const HALF_WRITTEN_PAUSE: Duration = Duration::from_millis(50);
 
 impl Inner {
+    /// Begins a scan of the last finished checkpoint, and tells what its header is.
+    pub fn begin_scan(&self) -> Result<(Arc<Disk>, Header)> {
+        loop {
+            {
+                let writer = self.writer.lock();
+                let disk = writer.disk()?;
+                // One whose first attempt failed may be half written; it is tried again.
+                if !writer.published {
+                    disk.begin_scan()?;
+                    return Ok((disk, writer.header.clone()));
+                }
+            }
+            if self.signal.borrow().stop {
+                return Err(StoreError::Checkpoint("the store is closed".to_owned()));
+            }
+            std::thread::sleep(HALF_WRITTEN_PAUSE);
+        }
+    }
+
     /// Writes the last finished checkpoint.
     pub fn write_snapshot(&self) -> Result<SnapshotFile> {
         let dir = &self.paths.snapshots;
-        let (disk, header) = {
-            let writer = self.writer.lock();
-            let disk = writer.disk()?;
-            disk.begin_scan()?;
-            (disk, writer.header.clone())
-        };
+        let (disk, header) = self.begin_scan()?;
         let index = header.position.index;
         let path = snapshot_path(dir, index);
         let newest = list_snapshots(dir)?.into_iter().next();
@@ -40,11 +60,16 @@ impl Inner {
         let tmp = path.with_extension(UNFINISHED);
         let written = (|| {
             let mut snapshot = SnapshotWriter::create(&tmp, &header)?;
+            let mut sum = Sum::default();
             while let Some(chunk) = disk.next_chunk()? {
                 for record in parse(&chunk)? {
+                    sum.add(&record);
                     snapshot.push(&record)?;
                 }
             }
+            // The log is purged behind it, and older snapshots go: none must take their place that can't be loaded.
+            let whole = sum.check(header.state_hash);
+            whole.map_err(|why| StoreError::damaged("checkpoint", why))?;
             snapshot.finish()
         })();
         disk.end_scan();
@@ -84,6 +109,7 @@ impl Inner {
             files::publish(&near, &snapshot.path)?;
         }
         remove_others(&self.paths.snapshots, index)?;
+        files::remove_file(&self.paths.diverged)?;
         state.close();
         writer.disk = None;
         let disk = Arc::new(recovery::swap(&self.paths)?);
@@ -105,7 +131,8 @@ impl Inner {
     }
 }
 
-fn parse((tree, rows): &Chunk) -> Result<Vec<Record>> {
+/// The rows of a piece of a scan.
+pub(super) fn parse((tree, rows): &Chunk) -> Result<Vec<Record>> {
     let parse = |(key, value): &(sled::IVec, sled::IVec)| match tree {
         Tree::Live => Live::parse_value(value).map(Record::Live),
         Tree::Archive => Archive::parse_value(value).map(Record::Archived),

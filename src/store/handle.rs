@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -40,7 +41,9 @@ pub(super) struct Inner {
     pub paths: Paths,
     pub options: Options,
     /// Held by whoever writes or installs a snapshot.
-    snapshots: Mutex<()>,
+    pub snapshots: Mutex<()>,
+    /// How many wait for that: a scrub gives way.
+    pub snapshots_wanted: AtomicUsize,
     /// Held by whoever changes the checkpoint.
     pub writer: Mutex<Writer>,
     pub state: Mutex<State>,
@@ -72,6 +75,7 @@ impl Store {
             paths,
             options,
             snapshots: Mutex::new(()),
+            snapshots_wanted: AtomicUsize::new(0),
             writer: Mutex::new(Writer {
                 epoch: 0,
                 header: state.header().clone(),
@@ -84,13 +88,10 @@ impl Store {
             signal: watch::channel(Signal::default()).0,
             progress: watch::channel(progress).0,
         });
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned());
-        let runs = inner.clone();
-        let join = thread.spawn(move || checkpoint::run(&runs));
-        let join = join.map_err(failed("start a thread for", dir))?;
+        let join = checkpoint::start(&inner).map_err(failed("start a thread for", dir))?;
         let thread = Thread {
             inner: inner.clone(),
-            join: Some(join),
+            join,
         };
         Ok(Self {
             inner,
@@ -157,6 +158,24 @@ impl Store {
         }
     }
 
+    /// Waits until the log has synced all that is applied now: before that, no checkpoint can be written.
+    ///
+    /// # Errors
+    /// If the log is closed.
+    pub async fn until_durable(&self) -> Result<()> {
+        let Some(mut durable) = self.inner.options.durable_index.clone() else {
+            return Ok(());
+        };
+        loop {
+            let index = self.inner.state.lock().header().position.index;
+            if *durable.borrow_and_update() >= index {
+                return Ok(());
+            }
+            let closed = |_| StoreError::Checkpoint("the log is closed".to_owned());
+            durable.changed().await.map_err(closed)?;
+        }
+    }
+
     /// Why the last attempt to write a checkpoint failed; none if it didn't.
     pub fn health(&self) -> Option<String> {
         self.inner.progress.borrow().error.clone()
@@ -210,7 +229,7 @@ impl Store {
     /// # Errors
     /// If files can't be read or written, or another snapshot is installed meanwhile.
     pub fn write_snapshot(&self, fresh: bool) -> Result<SnapshotFile> {
-        let _one = self.inner.snapshots.lock();
+        let _one = self.inner.lock_snapshots();
         if fresh || self.checkpoint_index() == 0 {
             futures::executor::block_on(self.checkpoint_now())?;
         }
@@ -225,13 +244,21 @@ impl Store {
     /// If the file is damaged, or files can't be read or written; if that happens halfway,
     /// the store answers no more and rebuilds itself when it is opened again.
     pub fn install_snapshot(&self, path: &Path) -> Result<SnapshotFile> {
-        let _one = self.inner.snapshots.lock();
+        let _one = self.inner.lock_snapshots();
         self.inner.install_snapshot(path)
     }
 }
 
 impl Inner {
+    fn lock_snapshots(&self) -> MutexGuard<'_, ()> {
+        self.snapshots_wanted.fetch_add(1, Ordering::Relaxed);
+        let locked = self.snapshots.lock();
+        self.snapshots_wanted.fetch_sub(1, Ordering::Relaxed);
+        locked
+    }
+
     pub fn freeze_if_due(&self) -> bool {
+        self.write_at_once();
         let mut state = self.state.lock();
         if !state.can_freeze() || !state.is_dirty() {
             return false;
@@ -243,6 +270,8 @@ impl Inner {
             return false;
         }
         self.hand_over(&mut state);
+        drop(state);
+        self.write_at_once();
         true
     }
 
@@ -258,6 +287,8 @@ impl Inner {
         if state.can_freeze() && state.is_dirty() {
             self.hand_over(&mut state);
         }
+        drop(state);
+        self.write_at_once();
     }
 
     fn hand_over(&self, state: &mut State) {

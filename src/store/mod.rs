@@ -15,14 +15,18 @@ pub mod counts;
 mod delayed;
 pub mod directory;
 mod disk;
+mod diverged;
 pub mod documents;
 pub mod durable;
 mod exchange;
 pub mod figures;
 mod files;
 mod frozen;
+#[cfg(test)]
+mod fuzz;
 pub mod groups;
 mod handle;
+pub mod hashes;
 mod heads;
 pub mod history;
 mod keys;
@@ -43,16 +47,19 @@ mod redo;
 mod remembered;
 mod repack;
 mod scan;
+pub mod scrub;
 pub mod snapshot;
 mod state;
 mod steady;
+mod sum;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 pub mod view;
 
-pub use checkpoint::stand_back;
+pub use diverged::diverged_in;
 pub use handle::{Guard, Store};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
@@ -91,6 +98,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a disk had no room: that tells nothing of what was read.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// What was read is not what was written, or a change does not follow on what is stored.
     pub(crate) fn damaged(what: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Damaged {

@@ -33,6 +33,8 @@ pub struct Paths {
     pub redo_done: PathBuf,
     /// The snapshots.
     pub snapshots: PathBuf,
+    /// Says why the state is known to be wrong, if it is.
+    pub diverged: PathBuf,
 }
 
 impl Paths {
@@ -44,6 +46,7 @@ impl Paths {
             redo_tmp: dir.join("redo.tmp"),
             redo_done: dir.join("redo.done"),
             snapshots: dir.join("snapshot"),
+            diverged: dir.join("diverged"),
         }
     }
 
@@ -86,7 +89,10 @@ pub fn open_checkpoint(paths: &Paths, report: &Report) -> Result<Disk> {
 }
 
 /// Opens a checkpoint that looks sound, and finishes what was under way.
-fn reopen(paths: &Paths) -> Result<Disk> {
+///
+/// # Errors
+/// If files can't be read or written, or the checkpoint or a redo file is damaged.
+pub fn reopen(paths: &Paths) -> Result<Disk> {
     let has_redo = exists(&paths.redo)?;
     if has_redo {
         // Whole or not at all: a redo file was durable before it got its name, so a damaged

@@ -44,6 +44,7 @@ struct Part {
     last: sled::IVec,
     /// What keys ahead had when the scan began; none if they weren't there.
     saved: BTreeMap<Vec<u8>, Option<sled::IVec>>,
+    saved_bytes: usize,
 }
 
 impl Scan {
@@ -56,6 +57,7 @@ impl Scan {
                     after: None,
                     last,
                     saved: BTreeMap::new(),
+                    saved_bytes: 0,
                 });
             }
         }
@@ -78,6 +80,7 @@ impl Scan {
                 continue;
             }
             let old = disk.get_bytes(tree, key)?;
+            part.saved_bytes += row_bytes(key, old.as_ref());
             part.saved.insert(key.to_vec(), old);
         }
         Ok(())
@@ -103,6 +106,7 @@ impl Part {
                 break;
             }
             let (key, old) = saved.remove_entry();
+            self.saved_bytes -= row_bytes(&key, old.as_ref());
             match old {
                 Some(old) => drop(merged.insert(key.into(), old)),
                 None => drop(merged.remove(&key[..])),
@@ -111,6 +115,10 @@ impl Part {
         self.after = Some(upto);
         Ok((merged.into_iter().collect(), done))
     }
+}
+
+fn row_bytes(key: &[u8], old: Option<&sled::IVec>) -> usize {
+    key.len() + old.map_or(0, |old| old.len())
 }
 
 impl Disk {
@@ -136,6 +144,13 @@ impl Disk {
             scan.todo.remove(0);
         }
         Ok(Some((tree, rows)))
+    }
+
+    /// What the scan has to keep in memory now.
+    pub fn scan_saved_bytes(&self) -> usize {
+        let scan = self.scan.lock();
+        let parts = scan.iter().flat_map(|scan| &scan.todo);
+        parts.map(|part| part.saved_bytes).sum()
     }
 
     /// Ends the scan.

@@ -14,6 +14,7 @@ use super::documents::Documents;
 use super::figures::Figures;
 use super::frozen::Frozen;
 use super::groups::line_name;
+use super::hashes::{HashAt, Hashes};
 use super::heads::Heads;
 use super::keys::{Answers, Archive, Buckets, Expiries, Live, StoredHeader, Unique};
 use super::layered::{Base, Layered};
@@ -64,6 +65,8 @@ pub struct State {
     frozen: bool,
     /// Counts the states that took this one's place.
     pub(super) epoch: u64,
+    /// At some of the indexes that it went through; a state that takes this one's place begins anew.
+    pub(super) hashes: Hashes,
     /// When the first change after the last freeze was noticed.
     pub(super) dirty_since: Option<Duration>,
 }
@@ -97,6 +100,7 @@ impl State {
             frozen_header: header,
             frozen: false,
             epoch,
+            hashes: Hashes::default(),
             dirty_since: None,
         };
         state.heads = state.find_heads()?;
@@ -122,6 +126,18 @@ impl State {
     /// How many tasks changed since the last freeze.
     pub fn active_tasks(&self) -> usize {
         self.live.active().len().max(self.archive.active().len())
+    }
+
+    /// The state hash at some log indexes, the last applied one among them.
+    pub fn hashes(&self) -> Vec<HashAt> {
+        let header = self.header();
+        let now = HashAt {
+            index: header.position.index,
+            hash: header.state_hash,
+        };
+        // Index 0 stands for the first entry and for none.
+        let now = Some(now).filter(|now| now.index > 0 && !self.in_entry);
+        self.hashes.iter().chain(now).collect()
     }
 
     /// From now on it is noted which queues and states tasks come into, or not. A state that takes

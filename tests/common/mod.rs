@@ -10,6 +10,7 @@ pub mod cluster;
 mod failure;
 pub mod figures;
 pub mod history;
+pub mod plant;
 mod random;
 pub mod schedules;
 mod web;
@@ -280,6 +281,12 @@ impl Server {
             }
             Err(text) => panic!("the server did not start again:\n{text}"),
         }
+    }
+
+    /// Starts it again, and does not wait until it serves.
+    pub fn restart_at_once(mut self) -> Self {
+        let (setup, home) = (self.setup.clone(), self.take_home());
+        Self::spawn(setup, home, [self.grpc, self.http])
     }
 
     /// Starts it again and kills it that much later, ready or not.

@@ -118,6 +118,21 @@ def test_pods_come_back_with_other_addresses(cluster):
     assert_same_state(cluster)
 
 
+def test_a_pod_that_lost_its_volume_comes_back(cluster):
+    start(cluster)
+    tasks = submit(cluster, 9)
+    lost = cluster.pods[2]
+    lost.stop(signal.SIGKILL)
+    lost.make_volume()
+    lost.start()
+    cluster.wait(lambda: "replace-node 3`" in lost.probe("readinessProbe")[1], "a word on replacing the node")
+    cluster.ask(cluster.pods[0], "cluster", "replace-node", "3")
+    lost.wait_ready()
+    wait_for_voters(cluster, {1, 2, 3})
+    assert_kept(cluster, tasks)
+    assert_same_state(cluster)
+
+
 def test_a_pod_that_lost_its_volume_is_replaced(cluster):
     start(cluster)
     tasks = submit(cluster, 9)

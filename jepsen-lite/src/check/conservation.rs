@@ -51,7 +51,7 @@ fn check_sum(view: &View, op: &Op, totals: &Totals, findings: &mut Findings) {
     let is_end = matches!(op.request, Request::Totals { when: When::End });
     if is_end && live > may_come {
         let says = format!("{live} tasks are left that no claim finds");
-        findings.broken(&[], says, &[op]);
+        findings.too_much(says, op);
     }
 }
 
@@ -155,6 +155,6 @@ fn check_range<'a>(
     }
     if counted > possible {
         let says = format!("{counted} {what} are counted, {possible} may have been done");
-        findings.broken(&[], says, &[read]);
+        findings.too_much(says, read);
     }
 }

@@ -137,7 +137,7 @@ impl Count<'_> {
                 "{count} tasks are counted, and no more than {} can be live",
                 self.possible
             );
-            findings.broken(&[], says, &[self.op]);
+            findings.too_much(says, self.op);
         }
         let all_sure: i64 = self.sure.values().sum();
         for (state, sure) in self.sure {
@@ -159,7 +159,7 @@ impl Count<'_> {
                 let says = format!(
                     "{shown} tasks are counted in {state}, and no more than {most} can be there"
                 );
-                findings.broken(&[], says, &[self.op]);
+                findings.too_much(says, self.op);
             }
         }
     }

@@ -21,9 +21,20 @@ pub struct Violation {
     pub tasks: Vec<String>,
     /// The fewest calls whose answers can't be explained together, whatever all other calls did.
     pub calls: Vec<u64>,
+    /// Whether it rests on all other calls as well: that more was shown than they can have brought about.
+    pub rests_on_all: bool,
 }
 
 impl Violation {
+    /// What is told first: what stands by itself, by the fewest calls, the earliest.
+    pub(super) fn rank(&self) -> (bool, usize, Option<u64>) {
+        (
+            self.rests_on_all,
+            self.calls.len(),
+            self.calls.last().copied(),
+        )
+    }
+
     /// Leaves out what nobody would read.
     pub(super) fn shorten(&mut self) {
         self.calls.truncate(MOST_TOLD);
@@ -49,8 +60,17 @@ impl Findings {
         self.looked_at += 1;
     }
 
+    /// Notes that an answer shows more than all calls of the history can have brought about.
+    pub fn too_much(&mut self, says: String, op: &Op) {
+        self.note(&[], says, &[op], true);
+    }
+
     /// Notes a violation by those calls.
     pub fn broken(&mut self, tasks: &[&str], says: String, ops: &[&Op]) {
+        self.note(tasks, says, ops, false);
+    }
+
+    fn note(&mut self, tasks: &[&str], says: String, ops: &[&Op], rests_on_all: bool) {
         self.number += 1;
         if self.violations.len() == MOST_KEPT {
             return;
@@ -64,6 +84,7 @@ impl Findings {
             says,
             tasks: tasks.iter().map(|task| (*task).to_owned()).collect(),
             calls,
+            rests_on_all,
         });
     }
 
@@ -72,8 +93,7 @@ impl Findings {
         for violation in &mut self.violations {
             checker.clone_into(&mut violation.checker);
         }
-        self.violations
-            .sort_by_key(|violation| (violation.calls.len(), violation.calls.last().copied()));
+        self.violations.sort_by_key(Violation::rank);
         self.violations
     }
 }

@@ -189,6 +189,8 @@ impl Verdict {
 
 /// How many violations are told with all that belongs to them.
 const MOST_TOLD: usize = 20;
+/// And how many of one checker.
+const MOST_TOLD_EACH: usize = 5;
 
 /// Holds a history against all promises. Its operations must stand in the order in which they began.
 pub fn check(operations: &[Operation]) -> Verdict {
@@ -211,7 +213,7 @@ pub fn check(operations: &[Operation]) -> Verdict {
         };
         verdict.checkers.insert(name.to_owned(), looked);
         let mut violations = findings.into_violations(name);
-        violations.truncate(MOST_TOLD);
+        violations.truncate(MOST_TOLD_EACH);
         for violation in &mut violations {
             if is_broad {
                 shrink::shrink(operations, violation, check);
@@ -220,9 +222,7 @@ pub fn check(operations: &[Operation]) -> Verdict {
         }
         verdict.violations.extend(violations);
     }
-    verdict
-        .violations
-        .sort_by_key(|violation| (violation.calls.len(), violation.calls.last().copied()));
+    verdict.violations.sort_by_key(Violation::rank);
     verdict.violations.truncate(MOST_TOLD);
     verdict
 }

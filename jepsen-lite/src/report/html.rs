@@ -111,6 +111,10 @@ fn broken(report: &Report) -> String {
             escape(&what),
         )
     });
+    let rests_on = match first.rests_on_all {
+        true => "The answer shows more than all calls of the round can have brought about.",
+        false => "These calls’ answers can’t all be right, whatever all other calls did.",
+    };
     let violations = report.violations.iter().map(|violation| {
         row(&[
             escape(&violation.checker),
@@ -120,8 +124,7 @@ fn broken(report: &Report) -> String {
     });
     format!(
         "<h2 class='bad'>What can’t be explained</h2>\n<p><b>{}</b>: {}</p>\n\
-         <p class='soft'>These calls’ answers can’t all be right, whatever all other calls did. Their ends stand in order, \
-         not by the clock.</p>\n{}\
+         <p class='soft'>{rests_on} Ends of calls stand in order, not by the clock.</p>\n{}\
          <table><tr><th class='n'>at<th class='n'>call<th>client<th class='n'>node<th>end<th>what</tr>\n{}</table>\n\
          <h2 class='bad'>All violations that are told</h2>\n<table><tr><th>checker<th>what is wrong<th>calls</tr>\n{}</table>\n",
         escape(&first.checker),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::gate::{self, Gate, OfThisCluster};
 use super::greet::{members_in, members_out};
+use super::hashes::PeerHashes;
 use super::peers::Peers;
 use super::wait::Follower;
 use super::{snapshot, wire};
@@ -23,6 +24,7 @@ use crate::proto::peer::peer_service_server::PeerService;
 use crate::proto::{cluster, peer};
 use crate::queue;
 use crate::raft::batches::Lost;
+use crate::raft::types::{Group, LeaderId};
 use crate::raft::{ChangeFailure, Raft};
 
 /// Commands from another node, on their way into the log.
@@ -68,6 +70,8 @@ pub trait Host: Send + Sync {
     fn read_index(&self) -> BoxFuture<'_, Result<u64, String>>;
     /// Whether that node is a member, as the leader says; none if no leader answers.
     fn is_member(&self, id: u64) -> BoxFuture<'_, Option<bool>>;
+    /// The node's state hashes, where it has been.
+    fn state_hashes(&self) -> PeerHashes;
     /// The node as it sees itself.
     fn describe(&self) -> cluster::Node;
     /// Changes the cluster, if this node leads.
@@ -136,8 +140,12 @@ impl PeerServer {
 
     /// Takes note of a leader's message: it is alive, and this is its time.
     fn heard(&self, node: &Running, request: &peer::AppendRequest) {
-        let term = request.vote.map_or(0, |vote| vote.term);
-        if node.raft.heard_from_leader(term) && request.clock_ns > 0 {
+        let leader = request
+            .vote
+            .map_or((0, 0), |vote| (vote.term, vote.node_id));
+        let (term, node_id) = leader;
+        let leader = LeaderId { term, node_id };
+        if node.raft.heard_from_leader(leader) && request.clock_ns > 0 {
             self.clock.follow(request.clock_ns);
         }
     }
@@ -318,6 +326,14 @@ impl PeerService for PeerServer {
                     refusals.refuse(origin.batch, Lost::NothingDone);
                     continue;
                 }
+                if Group::count_commands(&request.commands) != Some(origin.commands) {
+                    // They would run into those of others, whose answers would then go to the wrong clients.
+                    tracing::warn!(
+                        "refused commands of a follower: they are not as many as it says"
+                    );
+                    refusals.refuse(origin.batch, Lost::NothingDone);
+                    continue;
+                }
                 host.forwarded(Forwarded {
                     origin,
                     commands: request.commands,
@@ -357,6 +373,14 @@ impl PeerService for PeerServer {
         Ok(Response::new(peer::ReadIndexResponse {
             result: Some(result),
         }))
+    }
+
+    async fn state_hashes(
+        &self,
+        request: Request<peer::StateHashesRequest>,
+    ) -> Result<Response<peer::StateHashesResponse>, Status> {
+        let hashes = self.node(&request)?.host.state_hashes();
+        Ok(Response::new(hashes.into()))
     }
 
     async fn describe(

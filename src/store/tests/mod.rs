@@ -9,5 +9,6 @@ mod layered;
 mod readers;
 mod recovery;
 mod repack;
+mod scrub;
 mod snapshot;
 mod views;

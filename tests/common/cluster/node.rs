@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -204,6 +205,17 @@ impl Node {
         let status = until(what, async || child.try_wait().unwrap()).await;
         self.child = None;
         status
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.setup.data_dir
+    }
+
+    /// Keeps what it has under another name, and has nothing.
+    pub fn move_data_away(&self) {
+        assert!(self.child.is_none(), "end it first");
+        let away = self.home.path().join(format!("away-{}", now_ns()));
+        fs::rename(&self.setup.data_dir, away).unwrap();
     }
 
     /// Loses everything that it has, like a new disk.

@@ -1,0 +1,63 @@
+//! Changes what a stopped node has on disk, as no checksum tells of it.
+
+use std::fs;
+use std::path::Path;
+
+/// The checkpoint, and what says how it was last finished: a changed header must not look like a lost end.
+fn open(data_dir: &Path) -> sled::Db {
+    let group = data_dir.join("group-0");
+    let done = group.join("redo.done");
+    if done.exists() {
+        fs::remove_file(done).unwrap();
+    }
+    sled::open(group.join("checkpoint")).unwrap()
+}
+
+/// Takes away the first row of a keyspace, and nothing else.
+pub fn lose_row(data_dir: &Path, keyspace: &str) {
+    let db = open(data_dir);
+    let tree = db.open_tree(keyspace).unwrap();
+    let lost = tree.pop_min().unwrap();
+    assert!(lost.is_some(), "{keyspace} has no row");
+    db.flush().unwrap();
+}
+
+/// Changes the payload of a live task that holds those bytes, and nothing that is kept in step with it.
+pub fn change_payload(data_dir: &Path, bytes: &[u8]) {
+    let db = open(data_dir);
+    let live = db.open_tree("live").unwrap();
+    let holds = |value: &[u8]| value.windows(bytes.len()).position(|found| found == bytes);
+    let mut rows = live.iter().map(Result::unwrap);
+    let (key, value, at) = rows
+        .find_map(|(key, value)| holds(&value).map(|at| (key, value, at)))
+        .expect("a live task with that payload");
+    let mut changed = value.to_vec();
+    changed[at] ^= 1;
+    live.insert(key, changed).unwrap();
+    db.flush().unwrap();
+}
+
+/// Changes the state hash that is kept.
+pub fn change_hash(data_dir: &Path, hash: u64) {
+    let db = open(data_dir);
+    let header = db.open_tree("header").unwrap();
+    let mut value = header.get("header").unwrap().unwrap().to_vec();
+    let bytes = hash.to_le_bytes();
+    let at = value.windows(8).position(|found| found == bytes);
+    value[at.expect("the state hash in the header")] ^= 1;
+    header.insert("header", value).unwrap();
+    db.flush().unwrap();
+}
+
+/// Flips a bit in the middle of the largest file of the log.
+pub fn damage_log(data_dir: &Path) {
+    let files = fs::read_dir(data_dir.join("group-0/log")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let path = files
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&path, bytes).unwrap();
+}
