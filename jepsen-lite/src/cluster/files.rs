@@ -1,6 +1,6 @@
 //! What is in a node's data directory, and what of it a power cut has lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,10 @@ pub fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The bytes of files, by their paths.
+/// The bytes of files, by their names.
 pub type Contents = BTreeMap<PathBuf, Vec<u8>>;
 
-/// What all files hold. One that vanishes meanwhile is left out.
+/// What all files hold, by their names within the directory. One that vanishes meanwhile is left out.
 ///
 /// # Errors
 /// What the system says.
@@ -38,7 +38,10 @@ pub fn read(directory: &Path) -> io::Result<Contents> {
     let mut contents = Contents::new();
     for file in list(directory)? {
         match fs::read(&file) {
-            Ok(bytes) => drop(contents.insert(file, bytes)),
+            Ok(bytes) => {
+                let name = file.strip_prefix(directory).unwrap_or(&file).to_owned();
+                contents.insert(name, bytes);
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -47,12 +50,12 @@ pub fn read(directory: &Path) -> io::Result<Contents> {
 }
 
 /// What is not as it was before.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// Bytes that are gone, or are as they were earlier.
     pub bytes: u64,
-    /// The files in which they were.
-    pub files: u64,
+    /// The names of the files in which they were, within the data directory.
+    pub files: BTreeSet<PathBuf>,
 }
 
 impl Loss {
@@ -63,17 +66,18 @@ impl Loss {
             let is: &[u8] = after.get(path).map_or(&[], Vec::as_slice);
             let bytes = differing(was, is);
             loss.bytes += bytes;
-            loss.files += u64::from(bytes > 0 || !after.contains_key(path));
+            if bytes > 0 || !after.contains_key(path) {
+                loss.files.insert(path.clone());
+            }
         }
         loss
     }
 
     /// Both together.
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes + other.bytes,
-            files: self.files + other.files,
-        }
+    pub fn and(mut self, other: Self) -> Self {
+        self.bytes += other.bytes;
+        self.files.extend(other.files);
+        self
     }
 }
 
@@ -106,7 +110,8 @@ mod tests {
         let before = contents(&[("same", b"abc"), ("short", b"abcdef"), ("gone", b"xy")]);
         let after = contents(&[("same", b"abc"), ("short", b"abX"), ("new", b"zzz")]);
         let loss = Loss::between(&before, &after);
-        assert_eq!(loss, Loss { bytes: 6, files: 2 });
+        let files = ["short", "gone"].map(PathBuf::from).into();
+        assert_eq!(loss, Loss { bytes: 6, files });
         assert_eq!(Loss::between(&before, &before), Loss::default());
     }
 

@@ -89,6 +89,7 @@ impl Links {
             all.passed += tally.passed;
             all.lost += tally.lost;
             all.late += tally.late;
+            all.held += tally.held;
             all.resets += tally.resets;
         }
         all

@@ -1,7 +1,7 @@
 //! strace, attached to a node: it lets system calls fail.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Lets those system calls of a process fail, as in `fdatasync:error=EIO:when=1`. `when` counts for each thread.
+    /// Lets those system calls of a process fail, as in `fdatasync:error=EIO:when=1`, on those files or on all. `when` counts for each thread.
     ///
     /// # Errors
     /// Where strace can't attach to it.
@@ -31,6 +31,7 @@ impl Tracer {
         pid: u32,
         calls: &str,
         failure: &str,
+        paths: &[PathBuf],
         output: PathBuf,
     ) -> Result<Self, Failed> {
         let strace = find("strace").ok_or("strace is not there")?;
@@ -39,6 +40,7 @@ impl Tracer {
             .args(["-f", "-p", &pid.to_string()])
             .args(["-e", &format!("trace={calls}")])
             .args(["-e", &format!("inject={calls}:{failure}")])
+            .args(paths.iter().flat_map(|path| [Path::new("-P"), path]))
             .arg("-o")
             .arg(&output)
             .stdin(Stdio::null())
@@ -115,7 +117,7 @@ async fn try_out() -> Result<(), Failed> {
     let home = super::home::Home::create()?;
     let mut sleep = Command::new("sleep").arg("60").spawn()?;
     let output = home.path().join("trial");
-    let attached = Tracer::attach(sleep.id(), "fsync", "error=EIO", output).await;
+    let attached = Tracer::attach(sleep.id(), "fsync", "error=EIO", &[], output).await;
     sleep.kill()?;
     sleep.wait()?;
     attached.map(drop)

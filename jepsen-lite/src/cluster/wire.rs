@@ -57,6 +57,8 @@ pub struct Tally {
     pub lost: u64,
     /// Bytes that came late.
     pub late: u64,
+    /// Bytes that waited until the way was open again.
+    pub held: u64,
     /// Connections that were reset, or not let in.
     pub resets: u64,
 }
@@ -67,6 +69,7 @@ pub struct Wire {
     passed: AtomicU64,
     lost: AtomicU64,
     late: AtomicU64,
+    held: AtomicU64,
     resets: AtomicU64,
 }
 
@@ -77,6 +80,7 @@ impl Default for Wire {
             passed: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             late: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             resets: AtomicU64::new(0),
         }
     }
@@ -110,6 +114,7 @@ impl Wire {
             passed: self.passed.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
             late: self.late.load(Ordering::Relaxed),
+            held: self.held.load(Ordering::Relaxed),
             resets: self.resets.load(Ordering::Relaxed),
         }
     }
@@ -157,6 +162,9 @@ impl Wire {
             let Some(piece) = buffer.get(..bytes).filter(|piece| !piece.is_empty()) else {
                 return Ok(());
             };
+            if self.flow() == Flow::Held {
+                self.held.fetch_add(bytes as u64, Ordering::Relaxed);
+            }
             // The sender lives as long as this wire.
             let _ = flow.wait_for(|flow| *flow != Flow::Held).await;
             let mut due = Instant::now();

@@ -37,6 +37,7 @@ async fn wrong(
     let is_all = scene.chance(ALL);
     let victims = scene.victims(if is_all { usize::MAX } else { 1 })?;
     scene.begin(&victims);
+    scene.did("wall clock against the state's clock");
     for id in &victims {
         let how = how(scene);
         clock(scene, *id)?.set(&how)?;
@@ -45,9 +46,11 @@ async fn wrong(
     for id in &victims {
         let node = scene.cluster.node(*id)?;
         let ahead_s = node.metric("corndogs_clock_wall_ahead_seconds").await;
-        let ahead = ahead_s.map_or_else(|| "by ?".to_owned(), |s| format!("{s:+.1} s"));
         clock(scene, *id)?.set_right()?;
-        scene.did(format!("wall clock of node {id} {ahead} ahead"));
+        scene.did(match ahead_s {
+            Some(ahead_s) => format!("node {id}: {ahead_s:+.1} s"),
+            None => format!("node {id}: not asked"),
+        });
     }
     scene.cluster.all_ready().await
 }

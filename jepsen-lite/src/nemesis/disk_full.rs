@@ -12,24 +12,46 @@ const LEFT_BYTES: [u64; 4] = [0, 32 << 10, 1 << 20, 16 << 20];
 /// How long a node may take to see that there is room.
 const NOTICE: Duration = Duration::from_secs(5);
 
-/// Fills the disk, and empties it a while later.
+/// Of so many in a hundred, all disks fill up, as they do where all nodes have the same.
+const ALL: u64 = 25;
+/// Of so many in a hundred, a node is killed and started while its disk is full.
+const RESTARTED: u64 = 25;
+
+/// Fills disks, and empties them a while later.
 pub async fn attack(scene: &mut Scene<'_>) -> Result<(), Failed> {
-    let id = scene.victim()?;
+    let is_all = scene.chance(ALL);
+    let victims = scene.victims(if is_all { usize::MAX } else { 1 })?;
     let left = scene
         .random
         .one_of(&LEFT_BYTES)
         .copied()
         .unwrap_or_default();
-    scene.begin(&[id]);
-    scene.cluster.node(id)?.disk()?.fill(left)?;
+    let is_restarted = scene.chance(RESTARTED);
+    scene.begin(&victims);
     scene.did(format!("{} bytes left", number(left)));
+    for id in &victims {
+        scene.cluster.node(*id)?.disk()?.fill(left)?;
+    }
     scene.linger().await;
-    let why = said(scene.cluster.node(id)?).await;
-    scene.did(why);
-    scene.cluster.node(id)?.disk()?.empty()?;
-    let did = mended(scene.cluster.node(id)?, NOTICE).await?;
-    scene.did(did);
-    Ok(())
+    for id in &victims {
+        let node = scene.cluster.node(*id)?;
+        let mut why = said(node).await;
+        if is_restarted {
+            node.kill().await?;
+            node.start()?;
+            node.started(NOTICE).await?;
+            why = format!("killed and started: {}", said(node).await);
+        }
+        scene.did(why);
+    }
+    for id in &victims {
+        scene.cluster.node(*id)?.disk()?.empty()?;
+    }
+    for id in &victims {
+        let did = mended(scene.cluster.node(*id)?, NOTICE).await?;
+        scene.did(did);
+    }
+    scene.cluster.all_ready().await
 }
 
 /// What a node says while it can't write.

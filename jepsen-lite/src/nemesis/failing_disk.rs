@@ -5,19 +5,24 @@ use std::time::Duration;
 use super::disk_full::{mended, said};
 use super::scene::Scene;
 use crate::Failed;
+use crate::cluster::files;
 use crate::cluster::tracer::Tracer;
 
 /// Which calls fail how. A first failure after which all goes well again is the worst: the next sync succeeds, and proves nothing.
-const FAILURES: [(&str, &str); 8] = [
+const FAILURES: [(&str, &str); 10] = [
     ("fdatasync", "error=EIO"),
     ("fdatasync", "error=EIO:when=1"),
     ("fdatasync", "error=ENOSPC:when=3"),
     ("fsync", "error=EIO:when=1"),
+    ("fdatasync,fsync,sync_file_range", "error=EIO:when=2"),
+    ("write,writev", "error=EIO:when=1"),
+    ("write,writev", "error=ENOSPC"),
     ("pwrite64", "error=EIO:when=1"),
     ("pwrite64", "error=ENOSPC"),
     ("rename", "error=EIO"),
-    ("fdatasync,fsync,sync_file_range", "error=EIO:when=2"),
 ];
+/// So long it lasts at least: not everything is done all the time.
+const LASTS: Duration = Duration::from_secs(3);
 /// A stopped node does not get well by itself: no use in waiting long.
 const NOTICE: Duration = Duration::from_millis(1_500);
 
@@ -28,10 +33,15 @@ pub async fn attack(scene: &mut Scene<'_>) -> Result<(), Failed> {
     let (calls, failure) = failure.ok_or("there are no failures")?;
     let node = scene.cluster.node(id)?;
     let (process, output) = (node.process()?, node.data().with_extension("trace"));
+    // Writes go to sockets as well: only those to files are to fail.
+    let paths = match calls.starts_with("write") {
+        true => files::list(node.data())?,
+        false => Vec::new(),
+    };
     scene.begin(&[id]);
     scene.did(format!("{calls} {failure}"));
-    let mut tracer = Tracer::attach(process, calls, failure, output).await?;
-    scene.linger().await;
+    let mut tracer = Tracer::attach(process, calls, failure, &paths, output).await?;
+    tokio::time::sleep(scene.lasts().max(LASTS)).await;
     scene.did(format!("{} calls failed", tracer.injected()));
     tracer.detach().await?;
     let node = scene.cluster.node(id)?;

@@ -47,6 +47,7 @@ async fn grow(scene: &mut Scene<'_>) -> Result<u64, Failed> {
 
 async fn shrink(scene: &mut Scene<'_>, id: u64) -> Result<(), Failed> {
     let was_leader = scene.leader() == Some(id);
+    scene.strikes(id);
     scene.cluster.remove_node(id).await?;
     let role = if was_leader { ", the leader," } else { "" };
     scene.did(format!("node {id}{role} removed"));

@@ -115,14 +115,13 @@ fn closed(scene: &mut Scene<'_>) -> Flow {
 async fn close(scene: &mut Scene<'_>, ways: &[Way], flow: Flow) -> Result<(), Failed> {
     let before = scene.cluster.links()?.tally(ways);
     scene.cluster.links()?.set(ways, flow);
-    scene.did(match flow {
-        Flow::Open => "",
-        Flow::Slow { .. } => "slow",
-        Flow::Held => "packets wait",
-        Flow::Lost => "packets vanish",
-        Flow::Cut => "connections are reset",
-        Flow::Refused => "connections are refused",
-    });
+    match flow {
+        Flow::Open | Flow::Slow { .. } => {}
+        Flow::Held => scene.did("packets wait"),
+        Flow::Lost => scene.did("packets vanish"),
+        Flow::Cut => scene.did("connections are reset"),
+        Flow::Refused => scene.did("connections are refused"),
+    }
     scene.linger().await;
     open(scene, ways, before).await
 }
@@ -136,6 +135,7 @@ async fn open(scene: &mut Scene<'_>, ways: &[Way], before: Tally) -> Result<(), 
         (after.resets - before.resets, "connections reset"),
         (after.lost - before.lost, "bytes vanished"),
         (after.late - before.late, "bytes late"),
+        (after.held - before.held, "bytes waited"),
     ] {
         if count > 0 {
             scene.did(format!("{} {what}", number(count)));

@@ -111,15 +111,31 @@ impl<'a> Scene<'a> {
         self.place = Some(timeline.faults.len() - 1);
     }
 
-    /// Adds to what the fault has really done.
+    /// Notes that the fault strikes another node, too.
+    pub fn strikes(&mut self, node: u64) {
+        let was_leader = self.leader() == Some(node);
+        let mut timeline = self.timeline.lock();
+        let fault = self.place.and_then(|place| timeline.faults.get_mut(place));
+        if let Some(fault) = fault.filter(|fault| !fault.nodes.contains(&node)) {
+            fault.nodes.push(node);
+            fault.was_leader |= was_leader;
+        }
+    }
+
+    /// Adds to what the fault has really done. Long messages of a node are cut.
     pub fn did(&mut self, what: impl AsRef<str>) {
+        const MOST_CHARS: usize = 240;
         let mut timeline = self.timeline.lock();
         let fault = self.place.and_then(|place| timeline.faults.get_mut(place));
         if let Some(fault) = fault {
             if !fault.did.is_empty() {
                 fault.did.push_str("; ");
             }
-            fault.did.push_str(what.as_ref());
+            let mut chars = what.as_ref().chars();
+            fault.did.extend(chars.by_ref().take(MOST_CHARS));
+            if chars.next().is_some() {
+                fault.did.push('…');
+            }
         }
     }
 
