@@ -19,15 +19,16 @@ use crate::queue::{Cursor, Outcome, Refusal, Row, apply, list, size};
 use crate::store::record::Position;
 use crate::store::{MemoryStore, View};
 
+mod limits;
 mod seeds;
 
 fuzz_target!(
     /// Requests of all calls, one after the other, to a state that they change.
-    requests, 4000, seeds::requests, run
+    requests, 5000, seeds::requests, run
 );
 fuzz_target!(
     /// Tokens of pages, and the metadata that retries and deadlines come in.
-    page_and_metadata, 20_000, seeds::metadata, metadata_run
+    page_and_metadata, 40_000, seeds::metadata, metadata_run
 );
 
 const S: i64 = 1_000_000_000;
@@ -81,7 +82,7 @@ impl Server {
 
     /// Does a command, and does it again as a retry of the same request.
     fn execute(&mut self, kind: Kind, method: u8) {
-        assert_within_limits(&kind);
+        limits::assert_within(&kind);
         let key = RequestKey {
             key: format!("key {}", self.index),
             request_digest: Bytes::from(vec![method; 16]),
@@ -262,68 +263,6 @@ fn assert_short(status: &Status) {
         !message.is_empty() && message.len() <= MAX_REFUSAL_BYTES,
         "{message}"
     );
-}
-
-fn assert_name(name: &str) {
-    assert!(
-        name.len() <= 255 && !name.chars().any(char::is_control),
-        "{name:?}"
-    );
-}
-
-fn assert_submit(submit: &durable::Submit) {
-    for name in [
-        &submit.queue,
-        &submit.current_state,
-        &submit.auto_target_state,
-        &submit.unique_key,
-    ] {
-        assert_name(name);
-    }
-    assert!(!submit.queue.is_empty() && !submit.current_state.is_empty());
-    assert!(!submit.auto_target_state.is_empty());
-    assert!(submit.payload.len() <= MAX_PAYLOAD && submit.metadata.len() <= 64);
-    submit.metadata.keys().for_each(|key| assert_name(key));
-    let numbers = [
-        submit.timeout_s,
-        submit.claim_timeout_s,
-        submit.not_before_ns,
-        submit.max_attempts,
-    ];
-    assert!(numbers.iter().all(|number| *number >= 0), "{submit:?}");
-}
-
-fn assert_within_limits(kind: &Kind) {
-    match kind {
-        Kind::Submit(submit) => {
-            assert_submit(submit);
-            assert_eq!(submit.uuid.len(), 16);
-        }
-        Kind::SubmitTasks(batch) => batch.tasks.iter().for_each(assert_submit),
-        Kind::Complete(complete) => complete.next_task.iter().for_each(assert_submit),
-        Kind::CompleteTasks(batch) => {
-            let next = batch.tasks.iter().flat_map(|complete| &complete.next_task);
-            next.for_each(assert_submit);
-        }
-        Kind::PutSchedule(put) => {
-            let schedule = put.schedule.iter();
-            schedule
-                .flat_map(|schedule| &schedule.task)
-                .for_each(assert_submit);
-        }
-        Kind::Claim(claim) => {
-            assert!(claim.queues.len() <= 100);
-            claim.queues.iter().for_each(|queue| assert_name(queue));
-            assert_name(&claim.override_current_state);
-        }
-        Kind::ClaimTasks(batch) => assert!((1..=1000).contains(&batch.max_tasks)),
-        Kind::Update(update) => {
-            assert!(update.payload.len() <= MAX_PAYLOAD && update.timeout_s >= 0);
-            assert_name(&update.new_state);
-            assert_name(&update.auto_target_state);
-        }
-        _ => {}
-    }
 }
 
 /// An outcome as a client sees it; what it takes is known beforehand.

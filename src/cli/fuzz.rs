@@ -10,7 +10,7 @@ use crate::proto::v1alpha1::{CompleteTaskRequest, SubmitTaskRequest, Task};
 
 fuzz_target!(
     /// Lines of requests, values of flags, and tasks to be shown.
-    cli_input, 10_000, seeds, run
+    cli_input, 50_000, seeds, run
 );
 
 fn run(bytes: &[u8]) {

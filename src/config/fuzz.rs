@@ -9,11 +9,11 @@ use crate::fuzz::{Input, Output, fuzz_target};
 
 fuzz_target!(
     /// A TOML file.
-    config_file, 4000, file_seeds, file_run
+    config_file, 20_000, file_seeds, file_run
 );
 fuzz_target!(
     /// Values of all kinds.
-    config_value, 20_000, value_seeds, value_run
+    config_value, 50_000, value_seeds, value_run
 );
 
 fn file_run(bytes: &[u8]) {

@@ -5,7 +5,7 @@ use crate::fuzz::{Input, Output, fuzz_target};
 
 fuzz_target!(
     /// An expression, a time zone, and a moment.
-    calendar, 1000, seeds, run
+    calendar, 5000, seeds, run
 );
 
 /// The longest expression that is let through.

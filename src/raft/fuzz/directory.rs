@@ -20,7 +20,7 @@ use crate::raft::types::{Entry, LogId, Payload, Vote};
 
 fuzz_target!(
     /// A log of several files, changed behind its back.
-    log_directory, 600, seeds, run
+    log_directory, 4000, seeds, run
 );
 
 /// Records in a file of the log: few, so that there are several files.
@@ -178,7 +178,8 @@ fn whole(path: &Path) -> usize {
     whole
 }
 
-/// One change of one file.
+/// One change of one file. Whole records are not taken out or put in: each has a checksum of its own, so only the note
+/// of what was synced misses one, and no disk does that.
 fn change(files: &mut Vec<(PathBuf, Vec<u8>)>, input: &mut Input<'_>) {
     let (which, kind, arg) = (input.byte(), input.byte(), input.byte());
     let number = usize::from(which) % files.len();
@@ -188,12 +189,7 @@ fn change(files: &mut Vec<(PathBuf, Vec<u8>)>, input: &mut Input<'_>) {
     match kind % 8 {
         0 => bytes.truncate(at),
         1 => bytes[at..end].fill(0),
-        2 => drop(bytes.drain(at..end)),
         3 => bytes.extend(std::iter::repeat_n(0, arg.into())),
-        4 => {
-            let copy = bytes[at..end].to_vec();
-            bytes.extend_from_slice(&copy);
-        }
         5 => drop(files.remove(number)),
         _ => {
             if let Some(byte) = bytes.get_mut(at) {

@@ -18,11 +18,11 @@ use crate::store::record::Position;
 
 fuzz_target!(
     /// What a record of the log holds, and the ids and memberships of a checkpoint.
-    log_record, 20_000, seeds, run
+    log_record, 100_000, seeds, run
 );
 fuzz_target!(
     /// Commands that a follower passes on: they go into the log without being looked at.
-    forwarded_group, 10_000, group_seeds, group_run
+    forwarded_group, 100_000, group_seeds, group_run
 );
 
 fn run(bytes: &[u8]) {

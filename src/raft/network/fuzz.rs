@@ -23,11 +23,11 @@ use crate::raft::types::Payload;
 
 fuzz_target!(
     /// Messages of the peer protocol: understood, and the same again when they are sent on, or refused.
-    peer_message, 20_000, seeds, run
+    peer_message, 200_000, seeds, run
 );
 fuzz_target!(
     /// Who may call this node.
-    peer_metadata, 20_000, metadata_seeds, metadata_run
+    peer_metadata, 50_000, metadata_seeds, metadata_run
 );
 
 fn run(bytes: &[u8]) {
@@ -35,7 +35,7 @@ fn run(bytes: &[u8]) {
     match input.byte() {
         0 => read(input.rest(), append),
         1 => read(input.rest(), |response: peer::AppendResponse| {
-            let Ok(result) = wire::appended_in(response.clone()) else {
+            let Ok(result) = wire::appended_in(response) else {
                 return;
             };
             let last = wire::log_id_in(None);
@@ -122,24 +122,31 @@ fn seed(what: u8, message: &impl Message) -> Vec<u8> {
     seed.bytes()
 }
 
-fn seeds() -> Vec<Vec<u8>> {
-    use peer::append_response::Result as Appended;
-    let log_id = |index| durable::LogId {
-        term: 3,
-        node_id: 1,
+fn log_id(index: u64) -> durable::LogId {
+    let (term, node_id) = (3, 1);
+    durable::LogId {
+        term,
+        node_id,
         index,
-    };
-    let vote = peer::Vote {
+    }
+}
+
+fn vote() -> peer::Vote {
+    peer::Vote {
         term: 3,
         node_id: 1,
         committed: true,
-    };
+    }
+}
+
+fn append_seeds() -> Vec<Vec<u8>> {
+    use peer::append_response::Result as Appended;
     let entry = |index| peer::Entry {
         log_id: Some(log_id(index)),
         payload: StoredPayload::of(&Payload::Blank).0,
     };
     let append = peer::AppendRequest {
-        vote: Some(vote),
+        vote: Some(vote()),
         prev_log_id: Some(log_id(4)),
         entries: vec![entry(5), entry(6)],
         leader_commit: Some(log_id(4)),
@@ -155,22 +162,27 @@ fn seeds() -> Vec<Vec<u8>> {
             log_id: Some(log_id(6)),
         }),
         Appended::Conflict(log_id(6)),
-        Appended::HigherVote(vote),
+        Appended::HigherVote(vote()),
     ];
     let mut seeds = vec![seed(0, &append), seed(0, &first)];
     for result in results {
         let result = Some(result);
         seeds.push(seed(1, &peer::AppendResponse { result }));
     }
+    seeds
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = append_seeds();
     let ask = peer::VoteRequest {
-        vote: Some(vote),
+        vote: Some(vote()),
         last_log_id: Some(log_id(6)),
         leadership_transfer: true,
         pre_vote: true,
     };
     seeds.push(seed(2, &ask));
     let voted = peer::VoteResponse {
-        vote: Some(vote),
+        vote: Some(vote()),
         granted: true,
         last_log_id: Some(log_id(6)),
     };
@@ -185,7 +197,7 @@ fn seeds() -> Vec<Vec<u8>> {
         log_id: Some(log_id(1)),
     };
     let start = peer::SnapshotStart {
-        vote: Some(vote),
+        vote: Some(vote()),
         last_log_id: Some(log_id(6)),
         membership: Some(membership),
         file_bytes: 100,

@@ -22,11 +22,11 @@ const SNAPSHOT_BEGIN: &[u8] = b"cdogsnap\x01\0\0\0";
 
 fuzz_target!(
     /// What a checkpoint was to change.
-    redo_file, 10_000, redo_seeds, redo_file_run
+    redo_file, 20_000, redo_seeds, redo_file_run
 );
 fuzz_target!(
     /// A whole state, from disk or from a peer.
-    snapshot_file, 10_000, snapshot_seeds, snapshot_file_run
+    snapshot_file, 30_000, snapshot_seeds, snapshot_file_run
 );
 
 type Changes = Vec<(Tree, Vec<u8>, Option<Vec<u8>>)>;

@@ -9,7 +9,7 @@ use crate::store::directory::{DataDir, Identity};
 
 fuzz_target!(
     /// Read as it was written, or refused: a directory is never taken for another node's.
-    identity_file, 1500, seeds, run
+    identity_file, 5000, seeds, run
 );
 
 const IDENTITY: Identity = Identity {

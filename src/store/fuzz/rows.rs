@@ -24,11 +24,11 @@ use crate::store::record::{Bucket, BucketKey, Deadline, Place, Ripening, Task};
 
 fuzz_target!(
     /// A tree, a key and a value.
-    checkpoint_row, 20_000, seeds, run
+    checkpoint_row, 100_000, seeds, run
 );
 fuzz_target!(
     /// The documents that are read when a node starts.
-    queue_documents, 10_000, document_seeds, documents_run
+    queue_documents, 50_000, document_seeds, documents_run
 );
 
 fn run(bytes: &[u8]) {
