@@ -281,3 +281,6 @@ impl Draft {
         })
     }
 }
+
+#[cfg(test)]
+mod fuzz;

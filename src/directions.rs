@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 6] = [
 /// Below all layers.
 const STORE: &str = "store";
 /// Leaves: import no layer, and may be imported by those named (all, if none is).
-const LEAVES: [(&str, &[&str]); 5] = [
+const LEAVES: [(&str, &[&str]); 7] = [
     (
         "clock",
         &[
@@ -24,17 +24,20 @@ const LEAVES: [(&str, &[&str]); 5] = [
     ),
     ("config", &["cli", "server"]),
     ("connection", &["server", "raft"]),
+    ("net", &["server", "raft", "connection", "tls"]),
     ("proto", &[]),
     ("tls", &["cli", "server", "raft", "config", "connection"]),
+    ("work", &["server", "api", "node", "raft", "store"]),
 ];
 /// Crates that only some modules may name.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("croner", &["node/schedules"]),
     ("jiff", &["node/schedules"]),
     ("sled", &["store"]),
     ("bincode", &["store"]),
     ("openraft", &["raft"]),
     ("raft_log", &["raft"]),
+    ("turmoil", &["net"]),
     ("axum", &["http", "server"]),
     ("rustls", &["tls"]),
     ("tokio_rustls", &["tls"]),
@@ -43,6 +46,7 @@ const CRATES: [(&str, &[&str]); 10] = [
         &[
             "api",
             "cli",
+            "net",
             "proto",
             "raft/network",
             "server",
@@ -121,7 +125,8 @@ fn collect(root: &Path, dir: &Path, found: &mut Vec<Source>) {
 }
 
 fn is_test(module: &str) -> bool {
-    module == "directions" || module.split('/').any(|part| part.starts_with("test"))
+    let is_test = |part: &str| part.starts_with("test") || part == "fuzz";
+    module == "directions" || module.split('/').any(is_test)
 }
 
 fn rank(layer: &str) -> usize {

@@ -2,7 +2,7 @@
 //!
 //! Imports point one way, and a test checks it:
 //! `cli`, `server` → `api`, `http` → `node` → `raft` → `queue` → `store`.
-//! `clock`, `config`, `connection`, `proto` and `tls` are leaves.
+//! `clock`, `config`, `connection`, `net`, `proto`, `tls` and `work` are leaves.
 //!
 //! - [`cli`]: the command line: the server, and a client command for every call
 //! - [`api`]: the public contract: translate, validate, errors to gRPC codes
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod http;
+pub mod net;
 pub mod node;
 pub mod proto;
 pub mod queue;
@@ -26,6 +27,14 @@ pub mod raft;
 pub mod server;
 pub mod store;
 pub mod tls;
+pub mod work;
 
 #[cfg(test)]
 mod directions;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+mod fuzz;

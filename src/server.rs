@@ -24,7 +24,8 @@ use crate::config::Config;
 use crate::node::Node;
 use crate::node::health::Health;
 use error::start_error;
-use start::{Started, start};
+use start::start;
+pub use start::{Certificates, Started, assemble, directory};
 
 /// The node of a configuration without `--members`.
 const SINGLE_NODE: u64 = 1;

@@ -35,25 +35,8 @@ pub async fn run(
     key: Option<RequestKey>,
 ) -> Result<Done, Status> {
     let target = target.unwrap_or_default();
-    let given = target.filter.unwrap_or_default();
-    let (filter, scope) = looking::filter("target.filter", &given)?;
-    if scope != Scope::Live {
-        let wrong: Checked = invalid("target.filter", "only live tasks can be changed");
-        wrong?;
-    }
-    validate::not_negative("target.max_tasks", target.max_tasks)?;
-    let after = page::cursor("target.page_token", method, &given, &target.page_token)?;
-    let bulk = durable::Bulk {
-        filter: Some(filter),
-        include_in_flight: target.include_in_flight,
-        act: Some(act),
-        after: after.map(|after| durable::BulkCursor {
-            uuid: Bytes::copy_from_slice(after.uuid.as_bytes()),
-            before_seq: after.before_seq,
-        }),
-        max_tasks: target.max_tasks.unsigned_abs(),
-        ..durable::Bulk::default()
-    };
+    let given = target.filter.clone().unwrap_or_default();
+    let bulk = command(method, target, act)?;
     match node.bulk(bulk, key).await? {
         Outcome::Bulk {
             matched,
@@ -69,6 +52,31 @@ pub async fn run(
         Outcome::Refused(refusal) => Err(refusal.into()),
         _ => Err(unexpected()),
     }
+}
+
+/// An act on all tasks that are meant, as a command.
+///
+/// # Errors
+/// If a field breaks a limit.
+pub(super) fn command(method: &str, target: api::BulkTarget, act: Act) -> Checked<durable::Bulk> {
+    let given = target.filter.unwrap_or_default();
+    let (filter, scope) = looking::filter("target.filter", &given)?;
+    if scope != Scope::Live {
+        return invalid("target.filter", "only live tasks can be changed");
+    }
+    validate::not_negative("target.max_tasks", target.max_tasks)?;
+    let after = page::cursor("target.page_token", method, &given, &target.page_token)?;
+    Ok(durable::Bulk {
+        filter: Some(filter),
+        include_in_flight: target.include_in_flight,
+        act: Some(act),
+        after: after.map(|after| durable::BulkCursor {
+            uuid: Bytes::copy_from_slice(after.uuid.as_bytes()),
+            before_seq: after.before_seq,
+        }),
+        max_tasks: target.max_tasks.unsigned_abs(),
+        ..durable::Bulk::default()
+    })
 }
 
 /// What a requeue does.

@@ -13,6 +13,7 @@ use crate::proto::cluster::cluster_service_server::ClusterService;
 use crate::proto::cluster::*;
 use crate::raft::Leadership;
 use crate::store::pieces;
+use crate::work;
 
 /// Messages that wait for a slow client.
 const CHUNKS_AHEAD: usize = 4;
@@ -64,18 +65,27 @@ impl ClusterService for Cluster {
     ) -> Result<Response<Self::BackupStream>, Status> {
         let file = self.node.backup().await?;
         let (chunks, stream) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::task::spawn_blocking(move || send(file, &chunks));
+        tokio::spawn(send(file, chunks));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
 
 /// Sends a file as fast as the client takes it; stops when it is gone.
-fn send(file: File, chunks: &mpsc::Sender<Result<BackupChunk, Status>>) {
-    for piece in pieces(file) {
-        let chunk = piece.map(|data| BackupChunk { data });
+async fn send(file: File, chunks: mpsc::Sender<Result<BackupChunk, Status>>) {
+    let mut pieces = pieces(file);
+    loop {
+        let piece = match work::blocking(move || (pieces.next(), pieces)).await {
+            Ok((None, _)) => return,
+            Ok((Some(piece), rest)) => {
+                pieces = rest;
+                piece.map(|data| BackupChunk { data })
+            }
+            // The runtime ends, and the stream with it.
+            Err(_) => return,
+        };
         let chunk =
-            chunk.map_err(|error| Status::internal(format!("the snapshot can't be read: {error}")));
-        if chunks.blocking_send(chunk).is_err() {
+            piece.map_err(|error| Status::internal(format!("the snapshot can't be read: {error}")));
+        if chunks.send(chunk).await.is_err() {
             return;
         }
     }

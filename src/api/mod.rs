@@ -18,3 +18,6 @@ pub mod validate;
 pub use convert::{Defaults, Translator};
 pub use schedules::Schedules;
 pub use service::Service;
+
+#[cfg(test)]
+mod fuzz;

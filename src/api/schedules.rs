@@ -98,7 +98,7 @@ impl Schedules {
     /// The schedule that a request asks for. Its next tick is computed apart: some calendars take a while.
     async fn read(&self, request: PutScheduleRequest) -> Result<durable::Schedule, Status> {
         let missed = request.missed();
-        let task = self.task(request.task.unwrap_or_default())?;
+        let task = task(&self.translator, request.task.unwrap_or_default())?;
         named("name", &request.name)?;
         named("cron", &request.cron)?;
         validate::name("time_zone", &request.time_zone)?;
@@ -132,37 +132,43 @@ impl Schedules {
             ..durable::Schedule::default()
         })
     }
+}
 
-    /// The template of a schedule.
-    fn task(&self, request: SubmitTaskRequest) -> Checked<durable::Submit> {
-        if !request.uuid.is_empty() {
-            return invalid("task.uuid", "must be empty: each tick gives its task one");
-        }
-        if request.not_before != 0 {
-            return invalid(
-                "task.not_before",
-                "must be 0: a tick is when its task begins",
-            );
-        }
-        let entries = request.metadata.len();
-        if entries > MAX_METADATA_ENTRIES {
-            let limit = format!("at most {MAX_METADATA_ENTRIES} entries, got {entries}");
-            return invalid("task.metadata", limit);
-        }
-        let submit = self.translator.submit("task.", request, Uuid::nil)?;
-        let submit = durable::Submit {
-            uuid: Bytes::new(),
-            ..submit
-        };
-        let bytes = submit.encoded_len();
-        if bytes > MAX_TASK_BYTES {
-            return invalid(
-                "task",
-                format!("at most {MAX_TASK_BYTES} bytes, got {bytes}"),
-            );
-        }
-        Ok(submit)
+/// The template of a schedule.
+///
+/// # Errors
+/// If a field breaks a limit.
+pub(super) fn task(
+    translator: &Translator,
+    request: SubmitTaskRequest,
+) -> Checked<durable::Submit> {
+    if !request.uuid.is_empty() {
+        return invalid("task.uuid", "must be empty: each tick gives its task one");
     }
+    if request.not_before != 0 {
+        return invalid(
+            "task.not_before",
+            "must be 0: a tick is when its task begins",
+        );
+    }
+    let entries = request.metadata.len();
+    if entries > MAX_METADATA_ENTRIES {
+        let limit = format!("at most {MAX_METADATA_ENTRIES} entries, got {entries}");
+        return invalid("task.metadata", limit);
+    }
+    let submit = translator.submit("task.", request, Uuid::nil)?;
+    let submit = durable::Submit {
+        uuid: Bytes::new(),
+        ..submit
+    };
+    let bytes = submit.encoded_len();
+    if bytes > MAX_TASK_BYTES {
+        return invalid(
+            "task",
+            format!("at most {MAX_TASK_BYTES} bytes, got {bytes}"),
+        );
+    }
+    Ok(submit)
 }
 
 /// A text that is bounded, printable and not empty.

@@ -111,7 +111,7 @@ impl CompleteTasks {
 }
 
 /// One request a line; empty lines are skipped.
-fn requests<M: DeserializeOwned>(input: impl BufRead) -> Result<Vec<M>, Failure> {
+pub(super) fn requests<M: DeserializeOwned>(input: impl BufRead) -> Result<Vec<M>, Failure> {
     let mut requests = Vec::new();
     for (index, line) in input.lines().enumerate() {
         let wrong = |reason: String| Failure::Usage(format!("stdin: line {}: {reason}", index + 1));

@@ -268,7 +268,7 @@ pub fn entry(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn base64_bytes(text: &str) -> Result<Bytes, String> {
+pub(super) fn base64_bytes(text: &str) -> Result<Bytes, String> {
     STANDARD
         .decode(text)
         .map(Bytes::from)

@@ -196,3 +196,6 @@ fn report(outcome: Result<Answer, Failure>) -> ExitCode {
 fn complain(reason: &str) {
     _ = writeln!(std::io::stderr(), "corndogs: {reason}");
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::proposer::{Proposal, Proposer, no_leader, refuse};
 use crate::clock;
 use crate::proto::peer;
-use crate::raft::batches::Lost;
+use crate::raft::batches::{Lead, Lost};
 use crate::raft::network::forward::{Refusals, request};
 use crate::raft::network::peers::Peers;
 use crate::raft::{Leadership, Raft};
@@ -85,8 +85,7 @@ fn give_up_overdue(waiting: &mut Vec<Proposal>) {
 /// The stream to one leader, in one term.
 struct Route {
     number: u64,
-    leader: u64,
-    term: u64,
+    lead: Lead,
     batches: mpsc::Sender<peer::ForwardRequest>,
     window: Arc<Semaphore>,
 }
@@ -100,15 +99,14 @@ impl Route {
         tokio::spawn(take_refusals(raft.clone(), number, link.refusals));
         Some(Self {
             number,
-            leader,
-            term,
+            lead: Lead { term, node: leader },
             batches: link.batches,
             window: Arc::new(Semaphore::new(WINDOW)),
         })
     }
 
     fn leads_to(&self, leader: u64, term: u64) -> bool {
-        self.leader == leader && self.term == term && !self.batches.is_closed()
+        self.lead == Lead { term, node: leader } && !self.batches.is_closed()
     }
 
     /// Waits for room on the way; none if the way may be another one now.
@@ -143,12 +141,12 @@ impl Route {
             answer(result);
         });
         let batches = proposer.raft().batches();
-        let Some(origin) = batches.register(self.term, self.number, count, done) else {
+        let Some(origin) = batches.register(self.lead, self.number, count, done) else {
             return;
         };
         if self
             .batches
-            .send(request(origin, commands, self.term))
+            .send(request(origin, commands, self.lead.term))
             .await
             .is_err()
         {
@@ -181,7 +179,7 @@ fn joined(batch: &[Proposal]) -> Bytes {
 }
 
 /// Takes what the leader refuses. When the stream ends, the batches on it are in doubt, until
-/// an entry of a later term tells that they are not in the log.
+/// an entry of a later leadership tells that they are not in the log.
 async fn take_refusals(raft: Raft, route: u64, mut refusals: Refusals) {
     while let Some((batch, lost)) = refusals.next().await {
         raft.batches().give_up(batch, lost);

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::raft::batches::Lost;
 use crate::raft::{Leadership, Status};
 use crate::store::View;
+use crate::work;
 
 /// How often it is looked whether the log should be compacted.
 const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
@@ -150,7 +151,7 @@ pub async fn note_synced(node: Node) {
     loop {
         tokio::time::sleep(NOTE_INTERVAL).await;
         let log = node.raft.log().clone();
-        let noted = tokio::task::spawn_blocking(move || log.note_synced()).await;
+        let noted = work::blocking(move || log.note_synced()).await;
         if let Ok(Err(error)) = noted {
             tracing::warn!(%error, "it can't be noted up to where the log is synced");
         }

@@ -30,6 +30,7 @@ use crate::queue::{Outcome, query};
 use crate::raft::network::peers::Peers;
 use crate::raft::{Raft, Status};
 use crate::store::{Store, StoreError, View};
+use crate::work;
 use health::{Health, HealthBoard};
 use proposer::Proposer;
 use reader::Reader;
@@ -218,7 +219,7 @@ impl Node {
     pub async fn backup(&self) -> Result<std::fs::File, NodeError> {
         self.read(|_| Ok(())).await?;
         let store = self.store.clone();
-        let written = tokio::task::spawn_blocking(move || {
+        let written = work::blocking(move || {
             let snapshot = store
                 .write_snapshot(true)
                 .map_err(|error| error.to_string())?;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::proposer::{MAX_WAITING, PATIENCE, Proposal, Proposer, no_leader, refuse};
 use crate::clock::{self, Clock};
-use crate::raft::batches::Lost;
+use crate::raft::batches::{Lead, Lost};
 use crate::raft::network::service::Forwarded;
 use crate::raft::types::Group;
 use crate::raft::{Leadership, Raft};
@@ -183,7 +183,11 @@ impl Gathered {
         let count = commands.len() as u32;
         let done = proposer.answering(proposals);
         let batches = proposer.raft().batches();
-        if let Some(origin) = batches.register(self.term, OWN_ROUTE, count, done) {
+        let lead = Lead {
+            term: self.term,
+            node: proposer.raft().id(),
+        };
+        if let Some(origin) = batches.register(lead, OWN_ROUTE, count, done) {
             self.own = Some(origin.batch);
             self.commands.extend(commands);
             self.origins.push(origin);

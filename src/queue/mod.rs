@@ -43,7 +43,7 @@ mod update;
 pub use outcome::{Completion, Cursor, Outcome, Refusal, Row};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::proto::durable::Group;
 use crate::store::record::Position;

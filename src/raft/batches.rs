@@ -1,8 +1,8 @@
 //! Batches of commands on their way through the log, and who waits for them here.
 //!
 //! Every node applies every entry and so comes to every outcome by itself: nobody sends
-//! outcomes around. A batch is bound to one leadership, by its term. Once an entry of a later
-//! term is applied, a batch that has not come by is not in the log and never will be (Raft's
+//! outcomes around. A batch is bound to one leadership. Once an entry of a later one is
+//! applied, a batch that has not come by is not in the log and never will be (Raft's
 //! log matching): nothing was done, and it may be proposed again.
 
 use std::collections::BTreeMap;
@@ -28,13 +28,23 @@ pub enum Lost {
 /// Gets the outcomes of a batch, in the order of its commands.
 pub type Done = Box<dyn FnOnce(Result<Vec<Outcome>, Lost>) + Send>;
 
+/// A leadership. They are in order: openraft may elect a second leader in a term, one with a higher id, who stands
+/// above the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lead {
+    /// Its term.
+    pub term: u64,
+    /// Who leads.
+    pub node: u64,
+}
+
 /// The last entry that was applied here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Its index.
     pub index: u64,
-    /// Its term.
-    pub term: u64,
+    /// Whose it is.
+    pub lead: Lead,
 }
 
 /// The batches that this process waits for.
@@ -49,12 +59,12 @@ pub struct Batches {
 struct Waiting {
     last: u64,
     /// As in `applied`, but under the lock that also guards the batches.
-    term: u64,
+    lead: Lead,
     batches: BTreeMap<u64, Batch>,
 }
 
 struct Batch {
-    term: u64,
+    lead: Lead,
     route: u64,
     done: Done,
 }
@@ -70,19 +80,19 @@ impl Default for Batches {
 }
 
 impl Batches {
-    /// Waits for a batch that the leadership of `term` may propose. `route` is how it gets there.
+    /// Waits for a batch that a leadership may propose. `route` is how it gets there.
     ///
     /// None if that leadership is over already; `done` is told so.
-    pub fn register(&self, term: u64, route: u64, commands: u32, done: Done) -> Option<Origin> {
+    pub fn register(&self, lead: Lead, route: u64, commands: u32, done: Done) -> Option<Origin> {
         let mut waiting = self.waiting.lock();
-        if waiting.term > term {
+        if waiting.lead > lead {
             drop(waiting);
             done(Err(Lost::NothingDone));
             return None;
         }
         waiting.last += 1;
         let number = waiting.last;
-        waiting.batches.insert(number, Batch { term, route, done });
+        waiting.batches.insert(number, Batch { lead, route, done });
         Some(Origin {
             session: self.session,
             batch: number,
@@ -136,14 +146,14 @@ impl Batches {
                 (batch.done)(Ok(outcomes));
             }
         }
-        let is_new_term = {
+        let is_new_lead = {
             let mut waiting = self.waiting.lock();
-            let is_new = entry.term > waiting.term;
-            waiting.term = waiting.term.max(entry.term);
+            let is_new = entry.lead > waiting.lead;
+            waiting.lead = waiting.lead.max(entry.lead);
             is_new
         };
-        if is_new_term {
-            self.give_up_if(|batch| batch.term < entry.term, Lost::NothingDone);
+        if is_new_lead {
+            self.give_up_if(|batch| batch.lead < entry.lead, Lost::NothingDone);
         }
         self.applied.send_replace(entry);
     }
@@ -152,7 +162,7 @@ impl Batches {
     pub(super) fn installed(&self, entry: Applied) {
         self.give_up_all(Lost::Unknown);
         let mut waiting = self.waiting.lock();
-        waiting.term = waiting.term.max(entry.term);
+        waiting.lead = waiting.lead.max(entry.lead);
         drop(waiting);
         self.applied.send_replace(entry);
     }
@@ -180,11 +190,16 @@ mod tests {
                 .lock()
                 .push((name, result.map(|outcomes| outcomes.len())));
         };
-        batches.register(term, name, 2, Box::new(done))
+        batches.register(lead(term), name, 2, Box::new(done))
+    }
+
+    fn lead(term: u64) -> Lead {
+        Lead { term, node: 2 }
     }
 
     fn entry(term: u64, index: u64) -> Applied {
-        Applied { index, term }
+        let lead = lead(term);
+        Applied { index, lead }
     }
 
     fn outcomes(count: usize) -> Vec<Outcome> {
@@ -216,6 +231,17 @@ mod tests {
         assert_eq!(answers.lock().last(), Some(&(3, Err(Lost::NothingDone))));
         batches.applied(entry(6, 2), &[late], outcomes(2));
         assert_eq!(answers.lock().last(), Some(&(2, Ok(2))));
+    }
+
+    #[test]
+    fn another_leader_of_the_same_term_ends_the_waiting() {
+        let (batches, answers) = (Batches::default(), Answers::default());
+        register(&batches, &answers, 1, 5).unwrap();
+        let mut other = entry(5, 1);
+        other.lead.node = 3;
+        batches.applied(other, &[], Vec::new());
+        assert_eq!(*answers.lock(), [(1, Err(Lost::NothingDone))]);
+        assert_eq!(register(&batches, &answers, 2, 5), None);
     }
 
     #[test]

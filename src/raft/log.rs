@@ -25,7 +25,11 @@ use super::types::{Entry, LogId, TypeConfig, Vote};
 use crate::clock;
 
 /// One file of the log. Whole chunks are purged, and the newest is cached in memory.
-const CHUNK_BYTES: usize = 8 << 20;
+const CHUNK_BYTES: usize = if cfg!(feature = "simulation") {
+    32 << 10
+} else {
+    8 << 20
+};
 /// Entries kept in memory for followers and for apply.
 const CACHE_BYTES: usize = 8 << 20;
 /// The buffer that start-up reads a chunk through.
@@ -90,7 +94,7 @@ impl Callback for Flushed {
                 asked_at,
                 written,
             } => {
-                let took = clock::monotonic() - asked_at;
+                let took = clock::monotonic().saturating_sub(asked_at);
                 metrics::histogram!("corndogs_log_fsync_seconds").record(took.as_secs_f64());
                 if result.is_ok() {
                     durable.send_replace(last_index);
@@ -140,6 +144,8 @@ pub struct LogStore {
     synced: Arc<Synced>,
     /// How far a purge in steps still has to go.
     pub(super) purge_to: Arc<Mutex<Option<LogId>>>,
+    #[cfg(feature = "simulation")]
+    disk: super::simulated::Disk,
 }
 
 /// Figures of the log.
@@ -167,9 +173,13 @@ impl LogStore {
         config.wal.flush_queue_max_bytes = Some(QUEUE_BYTES);
         config.log_cache_capacity = Some(CACHE_BYTES);
         let log: RaftLog<LogTypes> = RaftLog::open(Arc::new(config))?;
+        tail::check_begin(dir, &log).map_err(io::Error::other)?;
         let last = log.log_state().last().map_or(0, |last| last.0.index);
+        let log = Arc::new(Mutex::new(log));
         Ok(Self {
-            log: Arc::new(Mutex::new(log)),
+            #[cfg(feature = "simulation")]
+            disk: super::simulated::Disk::of(&log),
+            log,
             durable: Arc::new(watch::Sender::new(last)),
             synced: Arc::new(Synced::new(note, end)),
             purge_to: Arc::default(),
@@ -241,11 +251,25 @@ impl LogStore {
         }
     }
 
+    /// Writes and syncs all that is pending; whoever waits is told when that is done.
+    #[cfg(not(feature = "simulation"))]
+    fn flush(&self, log: &mut RaftLog<LogTypes>, flushed: Flushed) -> Result<(), io::Error> {
+        log.flush(true, Some(flushed))
+    }
+
+    /// Writes all that is pending at once, and syncs it after a while.
+    #[cfg(feature = "simulation")]
+    fn flush(&self, log: &mut RaftLog<LogTypes>, flushed: Flushed) -> Result<(), io::Error> {
+        log.flush(false, None)?;
+        self.disk.sync_later(flushed);
+        log.wait_worker_idle()
+    }
+
     /// Waits until a record, and all before it, is durable.
     pub(super) async fn sync(&self, record: Segment) -> Result<(), io::Error> {
         let (tx, rx) = oneshot::channel();
         let flushed = Flushed::Other(tx, self.written(record));
-        self.log.lock().flush(true, Some(flushed))?;
+        self.flush(&mut self.log.lock(), flushed)?;
         rx.await.map_err(|_| flush_thread_is_gone())?
     }
 }
@@ -382,7 +406,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             asked_at: clock::monotonic(),
             written: self.written(last),
         };
-        log.flush(true, Some(flushed)).map_err(stopped)
+        self.flush(&mut log, flushed).map_err(stopped)
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {

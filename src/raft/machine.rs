@@ -8,17 +8,19 @@ use futures::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
-use tokio::sync::oneshot;
 
-use super::batches::{Applied, Batches};
+use super::batches::{Applied, Batches, Lead};
 use super::codec;
 use super::ready::ReadyHook;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
 use crate::proto::durable::Origin;
 use crate::queue::{self, Outcome};
 use crate::store::record::{Header, Position};
-use crate::store::{Changes, State, Store, StoreError, View, read_snapshot, stand_back};
+use crate::store::{Changes, State, Store, StoreError, View, read_snapshot};
+use crate::work;
 
+/// What works on snapshots.
+const THREAD: &str = "snapshot";
 /// Entries applied before other tasks get their turn.
 const ENTRIES_A_TURN: u64 = 64;
 
@@ -60,19 +62,13 @@ impl Machine {
     fn tell_position(&self) -> Result<(), io::Error> {
         let (log_id, _) = applied(self.store.lock().header())?;
         if let Some(log_id) = log_id {
-            self.batches.installed(Applied {
-                index: log_id.index,
-                term: log_id.leader_id.term,
-            });
+            self.batches.installed(applied_at(&log_id));
         }
         Ok(())
     }
 
     fn apply_entry(&self, entry: Entry) -> Result<(), io::Error> {
-        let entry_applied = Applied {
-            index: entry.log_id.index,
-            term: entry.log_id.leader_id.term,
-        };
+        let entry_applied = applied_at(&entry.log_id);
         let (origins, outcomes, news) = {
             let mut state = self.store.lock();
             let (origins, outcomes) = apply_payload(&mut state, entry)?;
@@ -81,6 +77,16 @@ impl Machine {
         self.batches.applied(entry_applied, &origins, outcomes);
         self.ready.call(news);
         Ok(())
+    }
+}
+
+fn applied_at(log_id: &LogId) -> Applied {
+    Applied {
+        index: log_id.index,
+        lead: Lead {
+            term: log_id.leader_id.term,
+            node: log_id.leader_id.node_id,
+        },
     }
 }
 
@@ -181,7 +187,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         snapshot: SnapshotData,
     ) -> Result<(), io::Error> {
         let store = self.store.clone();
-        blocking(move || store.install_snapshot(&snapshot.path)).await?;
+        work::long(THREAD, move || store.install_snapshot(&snapshot.path)).await??;
         self.tell_position()
     }
 
@@ -198,8 +204,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
         let store = self.store.clone();
+        self.store.until_durable().await?;
         // From a checkpoint taken now: the log can be purged up to here.
-        let built = blocking(move || store.write_snapshot(true)).await?;
+        let built = work::long(THREAD, move || store.write_snapshot(true)).await??;
         snapshot_of(built.path)
     }
 }
@@ -213,19 +220,4 @@ fn snapshot_of(path: PathBuf) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io
         },
         snapshot: SnapshotData { path },
     })
-}
-
-/// Runs what reads or writes whole files on a thread of its own.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, io::Error> {
-    let (done, result) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("snapshot".to_owned());
-    thread.spawn(move || {
-        stand_back();
-        // Nobody waits for it once the node stops.
-        drop(done.send(work()));
-    })?;
-    let result = result.await;
-    Ok(result.map_err(|_| io::Error::other("the thread for snapshots panicked"))??)
 }

@@ -20,11 +20,15 @@ use openraft::{Config, Instant, ReadPolicy, SnapshotPolicy};
 pub mod batches;
 mod change;
 pub mod codec;
+#[cfg(test)]
+mod fuzz;
 pub mod log;
 pub mod machine;
 pub mod network;
 mod purge;
 pub mod ready;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod status;
 mod synced;
 pub mod tail;
@@ -199,6 +203,11 @@ impl Raft {
         }
     }
 
+    /// This node's id.
+    pub fn id(&self) -> u64 {
+        *self.raft.node_id()
+    }
+
     /// The batches that this process waits for.
     pub fn batches(&self) -> &Batches {
         &self.batches
@@ -245,8 +254,8 @@ impl Raft {
     }
 
     /// Takes note of a leader's message; false if that leader's time is over.
-    fn heard_from_leader(&self, term: u64) -> bool {
-        let is_current = term >= self.server.borrow_watched().vote.leader_id.term;
+    fn heard_from_leader(&self, leader: LeaderId) -> bool {
+        let is_current = leader >= self.server.borrow_watched().vote.leader_id;
         if is_current {
             self.contact_ms.store(now_ms(), Ordering::Relaxed);
         }
@@ -320,7 +329,8 @@ pub fn position_alone(node_id: u64, position: &Position) -> Result<Position, io:
     let (Some(mut log_id), false) = (log_id, membership.voter_ids().eq([node_id])) else {
         return Ok(position.clone());
     };
-    log_id.index += 1;
+    let behind_all = || io::Error::other("the position stands behind the last index that there is");
+    log_id.index = log_id.index.checked_add(1).ok_or_else(behind_all)?;
     let address = membership.nodes().find(|(id, _)| **id == node_id);
     let address = address.map_or("127.0.0.1:5080", |(_, node)| node.addr.as_str());
     let nodes = BTreeMap::from([(node_id, BasicNode::new(address))]);

@@ -10,8 +10,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use codeq::Decode;
-use raft_log::RaftLogRecord;
 use raft_log::chunked_wal::Config;
+use raft_log::{RaftLog, RaftLogRecord};
 
 use super::log::LogTypes;
 
@@ -55,6 +55,9 @@ pub(super) fn check(dir: &Path, synced: u64) -> Result<u64, LogDamage> {
     let mut end = 0;
     while let Some(chunk) = chunks.pop() {
         let bytes = whole_bytes(&chunk.path)?;
+        if bytes > 0 {
+            check_older(&chunks, chunk.start)?;
+        }
         end = chunk.start + bytes;
         let known = synced.saturating_sub(chunk.start);
         let written = write_again(&chunk.path, known, bytes);
@@ -71,6 +74,46 @@ pub(super) fn check(dir: &Path, synced: u64) -> Result<u64, LogDamage> {
         return Err(LogDamage::new(dir, detail));
     }
     Ok(end)
+}
+
+/// Looks whether each older file ends where the next one begins. `raft-log` does not survive one that is empty.
+fn check_older(older: &[Chunk], newest_start: u64) -> Result<(), LogDamage> {
+    let mut next = newest_start;
+    for chunk in older.iter().rev() {
+        let file = std::fs::metadata(&chunk.path);
+        let file = file.map_err(|error| LogDamage::new(&chunk.path, error.to_string()))?;
+        let (length, expected) = (file.len(), next - chunk.start);
+        if length != expected {
+            let detail = format!(
+                "it has {length} bytes and must have {expected}, where the next file begins"
+            );
+            return Err(LogDamage::new(&chunk.path, detail));
+        }
+        next = chunk.start;
+    }
+    Ok(())
+}
+
+/// Looks whether the first entry is there that was not purged. A file that is gone from the begin is missed by nothing else.
+///
+/// # Errors
+/// If it is not.
+pub(super) fn check_begin(dir: &Path, log: &RaftLog<LogTypes>) -> Result<(), LogDamage> {
+    let state = log.log_state();
+    let first = state.purged().map_or(0, |purged| purged.0.index + 1);
+    let Some(last) = state.last().filter(|last| last.0.index >= first) else {
+        return Ok(());
+    };
+    let found = log.read(first, first + 1).next().transpose();
+    let found = found.map_err(|error| LogDamage::new(dir, error.to_string()))?;
+    if found.is_some_and(|(log_id, _)| log_id.0.index == first) {
+        return Ok(());
+    }
+    let detail = format!(
+        "it ends with entry {} and must begin with entry {first}, which is not there: a file is gone",
+        last.0.index
+    );
+    Err(LogDamage::new(dir, detail))
 }
 
 /// Makes the bytes from `from` to `end` durable. What a killed process had written can be read, and may not be on the disk;

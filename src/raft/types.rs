@@ -7,6 +7,7 @@ use openraft::RaftTypeConfig;
 use openraft::impls::{BasicNode, BoxedErrorSource, InlineBatch, TokioRuntime, leader_id_adv};
 use openraft::raft::ClientWriteResult;
 use openraft::raft::responder::Responder;
+use prost::encoding::{self, WireType};
 use prost::{DecodeError, Message};
 
 use crate::proto::durable;
@@ -60,6 +61,9 @@ pub type StoredMembership = openraft::StoredMembership<LeaderId, u64, BasicNode>
 #[derive(Clone, PartialEq, Eq)]
 pub struct Group(Bytes);
 
+/// The field of a group that its commands stand in.
+const COMMANDS: u32 = 2;
+
 impl Group {
     /// The tag of a log record that holds a group.
     pub const TAG: u8 = 1;
@@ -89,10 +93,24 @@ impl Group {
 
     /// Encodes one command as it stands in a group.
     pub fn encode_command(command: &durable::Command) -> Bytes {
-        const COMMANDS: u32 = 2;
         let mut bytes = BytesMut::with_capacity(command.encoded_len() + 8);
-        prost::encoding::message::encode(COMMANDS, command, &mut bytes);
+        encoding::message::encode(COMMANDS, command, &mut bytes);
         bytes.freeze()
+    }
+
+    /// How many commands stand one behind the other, as [`Group::encode_command`] writes them; none if anything else does.
+    pub fn count_commands(mut commands: &[u8]) -> Option<u32> {
+        let mut count = 0u32;
+        while !commands.is_empty() {
+            let (field, wire_type) = encoding::decode_key(&mut commands).ok()?;
+            if (field, wire_type) != (COMMANDS, WireType::LengthDelimited) {
+                return None;
+            }
+            let length = usize::try_from(encoding::decode_varint(&mut commands).ok()?).ok()?;
+            commands = commands.get(length..)?;
+            count = count.checked_add(1)?;
+        }
+        Some(count)
     }
 
     /// Takes the bytes of a log record with that tag.
@@ -147,3 +165,21 @@ where
 
 /// What openraft answers to a proposal.
 pub type WriteResult = ClientWriteResult<TypeConfig>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_counted_if_they_are_whole() {
+        let command = Group::encode_command(&durable::Command::default());
+        let two = [&command[..], &command[..]].concat();
+        assert_eq!(Group::count_commands(b""), Some(0));
+        assert_eq!(Group::count_commands(&two), Some(2));
+        assert_eq!(Group::count_commands(&two[..two.len() - 1]), None);
+        // The time, and a command whose length runs into what follows.
+        for wrong in [&[0x08, 5][..], &[0x12, 2, 0x62][..], &[0x12][..]] {
+            assert_eq!(Group::count_commands(wrong), None, "{wrong:?}");
+        }
+    }
+}

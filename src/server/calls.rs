@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::server::NamedService;
@@ -17,6 +16,7 @@ use super::incoming::incoming;
 use crate::api::cluster::Cluster;
 use crate::api::{Defaults, Schedules, Service, Translator};
 use crate::config::Config;
+use crate::net::TcpListener;
 use crate::node::Node;
 use crate::node::health::{Health, HealthBoard};
 use crate::proto::PUBLIC_DESCRIPTORS;

@@ -9,11 +9,11 @@ use futures::future::{Either, ready};
 use futures::stream::{Stream, StreamExt, TryStreamExt};
 use metrics::{Counter, counter};
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::clock;
 use crate::connection::Connection;
+use crate::net::{self, TcpListener, TcpStream};
 use crate::tls::ServerTls;
 
 /// TLS handshakes under way at once; more wait in the listener's backlog, and none takes
@@ -29,7 +29,7 @@ pub fn incoming(
     tls: Option<ServerTls>,
     who: &'static str,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let accepted = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let accepted = net::accepted(listener);
     match tls {
         None => Either::Left(accepted.map_ok(Connection::Plain)),
         Some(tls) => Either::Right(handshakes(accepted, tls, Failures::of(who))),
@@ -41,8 +41,8 @@ impl Connected for Connection {
 
     fn connect_info(&self) -> TcpConnectInfo {
         match self {
-            Self::Plain(tcp) | Self::Peer(tcp) => tcp.connect_info(),
-            Self::Tls(tls) => tls.tcp().connect_info(),
+            Self::Plain(tcp) | Self::Peer(tcp) => net::connect_info(tcp),
+            Self::Tls(tls) => net::connect_info(tls.tcp()),
         }
     }
 }

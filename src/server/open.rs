@@ -9,6 +9,7 @@ use crate::node::health::{Health, HealthBoard};
 use crate::node::remedy::Remedy;
 use crate::raft::log::LogStore;
 use crate::store::{self, Pace, Report, Store, StoreError, View};
+use crate::work;
 
 /// How often a long replay says how far it is.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,7 +26,7 @@ pub(super) async fn open(
     report: Report,
 ) -> Result<(LogStore, Store), ServerError> {
     let group = group.to_owned();
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = work::blocking(move || {
         let path = log_dir(&group);
         let log = LogStore::open(&path).map_err(|source| ServerError::Log {
             path: path.clone(),

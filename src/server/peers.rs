@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
 
 use super::incoming::incoming;
+use crate::net::TcpListener;
 use crate::proto::peer::peer_service_server::PeerServiceServer;
 use crate::raft::network::service::PeerServer;
 use crate::tls::ServerTls;

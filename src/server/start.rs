@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::calls::Calls;
@@ -14,6 +13,7 @@ use super::{SINGLE_NODE, join, peers};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::http::{self, Site, metrics::Metrics};
+use crate::net::TcpListener;
 use crate::node::health::HealthBoard;
 use crate::node::remedy::Remedy;
 use crate::node::{Node, Options};
@@ -39,6 +39,22 @@ pub struct Started {
     pub directory: DataDir,
 }
 
+/// What clients and peers are served with; nothing means without TLS.
+#[derive(Default)]
+pub struct Certificates {
+    clients: Option<ServerTls>,
+    peers: Option<PeerTls>,
+}
+
+impl Certificates {
+    fn load(config: &Config) -> Result<Self, ServerError> {
+        Ok(Self {
+            clients: config.tls.as_ref().map(ServerTls::load).transpose()?,
+            peers: config.peer_tls.as_ref().map(PeerTls::load).transpose()?,
+        })
+    }
+}
+
 /// Opens and starts everything. Probes and clients are answered from the beginning.
 ///
 /// # Errors
@@ -49,13 +65,15 @@ pub async fn start(config: &Config) -> Result<Started, ServerError> {
         "starting with {}",
         config.describe()
     );
-    let tls = config.tls.as_ref().map(ServerTls::load).transpose()?;
-    let peer_tls = config.peer_tls.as_ref().map(PeerTls::load).transpose()?;
-    let cluster = config.cluster.as_ref();
-    let node_id = cluster.map_or(SINGLE_NODE, |cluster| cluster.node_id);
-    let mut directory = DataDir::open(&config.data_dir, node_id)?;
+    let certificates = Certificates::load(config)?;
+    let directory = directory(config)?;
     let grpc = bind(config.listen).await?;
-    let web = bind(config.http_listen).await?;
+    let http_listen = config.http_listen;
+    let web = tokio::net::TcpListener::bind(http_listen).await;
+    let web = web.map_err(|source| ServerError::Listen {
+        address: http_listen,
+        source,
+    })?;
     let metrics =
         Metrics::install().map_err(|error| start_error("set up metrics")(error.to_string()))?;
     let health = Arc::new(HealthBoard::default());
@@ -66,9 +84,41 @@ pub async fn start(config: &Config) -> Result<Started, ServerError> {
     };
     let figures = site.metrics.clone();
     tokio::spawn(async move { figures.upkeep().await });
-    let calls = Calls::serve(grpc, tls, health.clone());
     tokio::spawn(axum::serve(web, http::router(site.clone())).into_future());
+    let started = assemble(config, certificates, directory, grpc, health).await?;
+    // The cell is empty: this is the only place that fills it.
+    let _ = site.node.set(started.node.clone());
+    Ok(started)
+}
 
+/// Opens the data directory that the configuration names.
+///
+/// # Errors
+/// If it is refused.
+pub fn directory(config: &Config) -> Result<DataDir, ServerError> {
+    let cluster = config.cluster.as_ref();
+    let node_id = cluster.map_or(SINGLE_NODE, |cluster| cluster.node_id);
+    Ok(DataDir::open(&config.data_dir, node_id)?)
+}
+
+/// Starts all but the site for operators.
+///
+/// # Errors
+/// What keeps the node from starting.
+pub async fn assemble(
+    config: &Config,
+    certificates: Certificates,
+    mut directory: DataDir,
+    grpc: TcpListener,
+    health: Arc<HealthBoard>,
+) -> Result<Started, ServerError> {
+    let Certificates {
+        clients,
+        peers: peer_tls,
+    } = certificates;
+    let calls = Calls::serve(grpc, clients, health.clone());
+    let cluster = config.cluster.as_ref();
+    let node_id = cluster.map_or(SINGLE_NODE, |cluster| cluster.node_id);
     let members = cluster.map(|cluster| cluster.members.clone());
     let client_tls = peer_tls.as_ref().map(|tls| tls.client.clone());
     let peers = Peers::new(node_id, members.unwrap_or_default(), client_tls);
@@ -101,8 +151,6 @@ pub async fn start(config: &Config) -> Result<Started, ServerError> {
     if cluster.is_some() {
         tokio::spawn(join::found(raft, peers));
     }
-    // The cell is empty: this is the only place that fills it.
-    let _ = site.node.set(node.clone());
     calls.open(config, &node)?;
     Ok(Started {
         calls,

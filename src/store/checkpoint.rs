@@ -1,6 +1,8 @@
 //! The thread that writes frozen changes to the checkpoint.
 
+use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -14,6 +16,7 @@ use super::record::Header;
 use super::redo;
 use super::view::Result;
 use crate::clock;
+use crate::work::{at_once, stand_back};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -49,15 +52,6 @@ pub(super) struct Signal {
     pub epoch: u64,
 }
 
-/// How much a thread stands back that reads or writes much.
-const NICENESS: i32 = 10;
-
-/// Lets answers go before what this thread does. On Linux this is the thread's own, and that of
-/// threads which it starts; where it is refused, the work competes with answers.
-pub fn stand_back() {
-    _ = rustix::process::nice(NICENESS);
-}
-
 /// How the checkpoints go.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
@@ -71,8 +65,18 @@ pub(super) struct Progress {
     pub error: Option<String>,
 }
 
+/// Starts the thread; in a simulation there is none.
+pub(super) fn start(inner: &Arc<Inner>) -> io::Result<Option<JoinHandle<()>>> {
+    if cfg!(feature = "simulation") {
+        return Ok(None);
+    }
+    let runs = inner.clone();
+    let thread = thread::Builder::new().name("checkpoint".to_owned());
+    thread.spawn(move || run(&runs)).map(Some)
+}
+
 /// Writes what is frozen until the store closes.
-pub(super) fn run(inner: &Inner) {
+fn run(inner: &Inner) {
     // So do sled's threads, which this one starts.
     stand_back();
     let mut pause = FIRST_PAUSE;
@@ -84,11 +88,7 @@ pub(super) fn run(inner: &Inner) {
         match written {
             Ok(()) => pause = FIRST_PAUSE,
             Err(error) => {
-                tracing::error!(%error, "a checkpoint failed and will be tried again");
-                inner.progress.send_modify(|progress| {
-                    progress.failures += 1;
-                    progress.error = Some(error.to_string());
-                });
+                inner.note_failure(&error);
                 let mut job = inner.job.lock();
                 if !inner.signal.borrow().stop {
                     inner.wake.wait_for(&mut job, pause);
@@ -125,6 +125,33 @@ fn next_job(inner: &Inner) -> Option<Arc<Frozen>> {
 }
 
 impl Inner {
+    /// In a simulation, writes what is frozen here and now, if the log has synced it.
+    pub fn write_at_once(&self) {
+        if !cfg!(feature = "simulation") {
+            return;
+        }
+        let Some(frozen) = self.job.lock().clone() else {
+            return;
+        };
+        let durable = self.options.durable_index.as_ref();
+        if durable.is_some_and(|durable| *durable.borrow() < frozen.index()) {
+            return;
+        }
+        let written = at_once(|| self.write(&frozen));
+        let panicked = |error: io::Error| Err(StoreError::Checkpoint(error.to_string()));
+        if let Err(error) = written.unwrap_or_else(panicked) {
+            self.note_failure(&error);
+        }
+    }
+
+    fn note_failure(&self, error: &StoreError) {
+        tracing::error!(%error, "a checkpoint failed and will be tried again");
+        self.progress.send_modify(|progress| {
+            progress.failures += 1;
+            progress.error = Some(error.to_string());
+        });
+    }
+
     /// Makes one checkpoint.
     fn write(&self, frozen: &Arc<Frozen>) -> Result<()> {
         self.wait_until_durable(frozen)?;
@@ -185,6 +212,9 @@ impl Inner {
         let Some(mut durable) = self.options.durable_index.clone() else {
             return Ok(());
         };
+        if *durable.borrow() >= frozen.index() {
+            return Ok(());
+        }
         let mut signal = self.signal.subscribe();
         futures::executor::block_on(async {
             let durable = std::pin::pin!(durable.wait_for(|durable| *durable >= frozen.index()));

@@ -88,13 +88,10 @@ impl Store {
             signal: watch::channel(Signal::default()).0,
             progress: watch::channel(progress).0,
         });
-        let thread = std::thread::Builder::new().name("checkpoint".to_owned());
-        let runs = inner.clone();
-        let join = thread.spawn(move || checkpoint::run(&runs));
-        let join = join.map_err(failed("start a thread for", dir))?;
+        let join = checkpoint::start(&inner).map_err(failed("start a thread for", dir))?;
         let thread = Thread {
             inner: inner.clone(),
-            join: Some(join),
+            join,
         };
         Ok(Self {
             inner,
@@ -158,6 +155,24 @@ impl Store {
             if progress.changed().await.is_err() {
                 return Err(StoreError::Checkpoint("the store is closed".to_owned()));
             }
+        }
+    }
+
+    /// Waits until the log has synced all that is applied now: before that, no checkpoint can be written.
+    ///
+    /// # Errors
+    /// If the log is closed.
+    pub async fn until_durable(&self) -> Result<()> {
+        let Some(mut durable) = self.inner.options.durable_index.clone() else {
+            return Ok(());
+        };
+        loop {
+            let index = self.inner.state.lock().header().position.index;
+            if *durable.borrow_and_update() >= index {
+                return Ok(());
+            }
+            let closed = |_| StoreError::Checkpoint("the log is closed".to_owned());
+            durable.changed().await.map_err(closed)?;
         }
     }
 
@@ -243,6 +258,7 @@ impl Inner {
     }
 
     pub fn freeze_if_due(&self) -> bool {
+        self.write_at_once();
         let mut state = self.state.lock();
         if !state.can_freeze() || !state.is_dirty() {
             return false;
@@ -254,6 +270,8 @@ impl Inner {
             return false;
         }
         self.hand_over(&mut state);
+        drop(state);
+        self.write_at_once();
         true
     }
 
@@ -269,6 +287,8 @@ impl Inner {
         if state.can_freeze() && state.is_dirty() {
             self.hand_over(&mut state);
         }
+        drop(state);
+        self.write_at_once();
     }
 
     fn hand_over(&self, state: &mut State) {

@@ -22,6 +22,8 @@ mod exchange;
 pub mod figures;
 mod files;
 mod frozen;
+#[cfg(test)]
+mod fuzz;
 pub mod groups;
 mod handle;
 pub mod hashes;
@@ -57,7 +59,6 @@ mod tests;
 pub mod verify;
 pub mod view;
 
-pub use checkpoint::stand_back;
 pub use diverged::diverged_in;
 pub use handle::{Guard, Store};
 pub use ledger::Ledger;

@@ -29,7 +29,12 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             memtable_bytes: 64 * 1024 * 1024,
-            checkpoint_interval: Duration::from_secs(30),
+            // A simulation is over before that.
+            checkpoint_interval: Duration::from_secs(if cfg!(feature = "simulation") {
+                1
+            } else {
+                30
+            }),
             durable_index: None,
             report: Report::default(),
             hook: Hook::default(),

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::StoreError;
-use super::checkpoint::stand_back;
+
 use super::exchange::parse;
 use super::handle::{Inner, Store};
 use super::sum::Sum;
@@ -53,7 +53,6 @@ impl Scrubber {
     /// # Errors
     /// If something is damaged, which is noted for the next start; or can't be read.
     pub fn run(&self) -> Result<Scrubbed> {
-        stand_back();
         let Some(_one) = self.0.snapshots.try_lock() else {
             return Ok(Scrubbed::GaveWay);
         };

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::reload::Reloaded;
 use super::stream::{explained, in_time};
 use super::{ALPN, ClientFiles, NamedFile, TlsError, TlsStream, pem};
+use crate::net::TcpStream;
 
 /// Makes connections with TLS. Clones share the files' newest contents.
 #[derive(Clone)]

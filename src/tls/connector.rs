@@ -4,12 +4,12 @@ use std::io;
 use std::task::{Context, Poll};
 
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tonic::codegen::http::Uri;
 use tonic::codegen::{BoxFuture, Service};
 
 use super::client::server_name;
 use super::{ClientTls, TlsStream};
+use crate::net::TcpStream;
 
 /// Connects to a URI's host and port with TLS: for `Endpoint::connect_with_connector`, whose URI
 /// then begins with `https://`.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::reload::Reloaded;
 use super::stream::{explained, in_time};
 use super::{ALPN, NamedFile, ServerFiles, TlsError, TlsStream, pem};
+use crate::net::TcpStream;
 
 /// How long a refused client may take to read why.
 const LINGER: Duration = Duration::from_secs(1);

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::HANDSHAKE_TIMEOUT;
+use crate::net::TcpStream;
 
 /// A connection after its handshake. It doesn't offer vectored writes: whoever writes
 /// gathers small frames itself, so that many of them make one record and one system call.

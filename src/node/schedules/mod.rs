@@ -10,6 +10,7 @@ use prost::Message;
 use super::{Node, NodeError};
 use crate::proto::durable::{Schedule, Tick, command::Kind};
 use crate::queue::{Outcome, schedule};
+use crate::work;
 
 pub mod calendar;
 mod due;
@@ -39,9 +40,9 @@ impl Node {
     /// If the node is shutting down.
     pub async fn compute<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NodeError> {
-        let done = tokio::task::spawn_blocking(work).await;
+        let done = work::blocking(job).await;
         done.map_err(|error| NodeError::Unavailable(error.to_string()))
     }
 
@@ -134,3 +135,6 @@ pub fn next_ticks(calendar: &Calendar, after_ns: i64, count: usize) -> Vec<i64> 
         .take(count)
         .collect()
 }
+
+#[cfg(test)]
+mod fuzz;

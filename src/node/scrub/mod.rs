@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use metrics::{counter, gauge};
-use tokio::sync::oneshot;
 
 mod judge;
 
@@ -24,6 +23,7 @@ use crate::raft::network::hashes::PeerHashes;
 use crate::store::hashes::HASH_VERSION;
 use crate::store::scrub::{Scrubbed, Scrubber};
 use crate::store::{Store, StoreError};
+use crate::work;
 use judge::{Verdict, judge};
 
 /// How often a node compares its state with those of its peers.
@@ -116,7 +116,7 @@ async fn follow(node: &Node, verdict: Verdict) {
         Verdict::Odd(why) => {
             let why = format!("{why}: it serves nothing that it can't vouch for; {remedy}");
             let (store, note) = (node.store.clone(), why.clone());
-            let marked = tokio::task::spawn_blocking(move || store.mark_diverged(&note)).await;
+            let marked = work::blocking(move || store.mark_diverged(&note)).await;
             if let Ok(Err(error)) = marked {
                 tracing::error!(%error, "it can't be noted that this node's state is wrong");
             }
@@ -179,17 +179,9 @@ pub async fn read_through(node: Node, every: Duration) {
     }
 }
 
-/// One pass, on a thread of its own: it takes long and stands back.
+/// One pass, on a thread of its own: it takes long.
 async fn pass(scrubber: Scrubber) -> Result<Scrubbed, StoreError> {
-    let (done, result) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("scrub".to_owned());
-    let spawned = thread.spawn(move || {
-        // Nobody waits for it once the node stops.
-        drop(done.send(scrubber.run()));
-    });
-    let failed = |why: String| StoreError::Checkpoint(format!("it can't be read through: {why}"));
-    spawned.map_err(|error| failed(error.to_string()))?;
-    result
-        .await
-        .unwrap_or_else(|_| Err(failed("its thread panicked".to_owned())))
+    let done = work::long("scrub", move || scrubber.run()).await;
+    let failed = |why| StoreError::Checkpoint(format!("it can't be read through: {why}"));
+    done.unwrap_or_else(|error| Err(failed(error)))
 }

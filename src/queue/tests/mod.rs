@@ -8,6 +8,7 @@
 )]
 
 mod figures;
+mod fuzz;
 mod limits_model;
 mod looking;
 mod malformed;
@@ -64,7 +65,7 @@ fn submit(name: &str) -> Submit {
 }
 
 /// What is kept with each change must equal what a scan of all rows finds.
-fn assert_in_step(store: &MemoryStore) {
+pub(crate) fn assert_in_step(store: &MemoryStore) {
     let rows = || store.live_tasks().chain(store.archived_tasks());
     let hash = rows().fold(0u64, |sum, task| sum.wrapping_add(task.hash()));
     let answers = store.remembered();

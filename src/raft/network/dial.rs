@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tonic::codegen::Service;
 use tonic::codegen::http::Uri;
 
 use crate::connection::Connection;
+use crate::net::TcpStream;
 use crate::tls::ClientTls;
 
 /// Resolving, connecting and shaking hands together.

@@ -37,6 +37,7 @@ use super::types::{TypeConfig, Vote};
 use crate::clock::{self, Clock};
 use crate::proto::peer;
 use crate::store::pieces;
+use crate::work;
 use peers::{Client, Peers, Purpose};
 
 /// Messages that wait for a slow peer.
@@ -274,7 +275,7 @@ impl Way {
             "sending a snapshot"
         );
         let (chunks, stream) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::task::spawn_blocking(move || send(start, file, &chunks));
+        tokio::spawn(send(start, file, chunks));
         let answer = match self.client() {
             Ok(mut client) => client.install_snapshot(ReceiverStream::new(stream)).await,
             Err(status) => Err(status),
@@ -293,23 +294,36 @@ impl Way {
 
 /// Sends a file as fast as the peer takes it and [`SNAPSHOT_BYTES_PER_S`] allow; stops when the
 /// peer is gone. A file that can't be read ends the stream early, which the receiver notices by its length.
-fn send(start: peer::SnapshotStart, file: File, chunks: &mpsc::Sender<peer::SnapshotChunk>) {
+async fn send(start: peer::SnapshotStart, file: File, chunks: mpsc::Sender<peer::SnapshotChunk>) {
     use peer::snapshot_chunk::Part;
-    let read = pieces(file).map_while(|piece| {
-        let piece = piece.inspect_err(|error| tracing::warn!(%error, "the snapshot can't be read"));
-        piece.ok().map(Part::Data)
-    });
     let started = clock::monotonic();
     let mut sent_bytes = 0;
-    for part in std::iter::once(Part::Start(start)).chain(read) {
+    let mut pieces = pieces(file);
+    let mut part = Part::Start(start);
+    loop {
         if let Part::Data(data) = &part {
             sent_bytes += data.len();
         }
         let chunk = peer::SnapshotChunk { part: Some(part) };
-        if chunks.blocking_send(chunk).is_err() {
+        if chunks.send(chunk).await.is_err() {
             return;
         }
         let due = started + Duration::from_secs_f64(sent_bytes as f64 / SNAPSHOT_BYTES_PER_S);
-        std::thread::sleep(due.saturating_sub(clock::monotonic()));
+        tokio::time::sleep(due.saturating_sub(clock::monotonic())).await;
+        let read = work::blocking(move || (pieces.next(), pieces)).await;
+        part = match read {
+            Ok((Some(Ok(data)), rest)) => {
+                pieces = rest;
+                Part::Data(data)
+            }
+            Ok((None, _)) => return,
+            Ok((Some(Err(error)), _)) | Err(error) => {
+                tracing::warn!(%error, "the snapshot can't be read");
+                return;
+            }
+        };
     }
 }
+
+#[cfg(test)]
+mod fuzz;

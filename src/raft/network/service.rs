@@ -24,6 +24,7 @@ use crate::proto::peer::peer_service_server::PeerService;
 use crate::proto::{cluster, peer};
 use crate::queue;
 use crate::raft::batches::Lost;
+use crate::raft::types::{Group, LeaderId};
 use crate::raft::{ChangeFailure, Raft};
 
 /// Commands from another node, on their way into the log.
@@ -139,8 +140,12 @@ impl PeerServer {
 
     /// Takes note of a leader's message: it is alive, and this is its time.
     fn heard(&self, node: &Running, request: &peer::AppendRequest) {
-        let term = request.vote.map_or(0, |vote| vote.term);
-        if node.raft.heard_from_leader(term) && request.clock_ns > 0 {
+        let leader = request
+            .vote
+            .map_or((0, 0), |vote| (vote.term, vote.node_id));
+        let (term, node_id) = leader;
+        let leader = LeaderId { term, node_id };
+        if node.raft.heard_from_leader(leader) && request.clock_ns > 0 {
             self.clock.follow(request.clock_ns);
         }
     }
@@ -318,6 +323,14 @@ impl PeerService for PeerServer {
                 };
                 if request.version > queue::VERSION {
                     // Spliced into an entry of an earlier version, they would mean another thing.
+                    refusals.refuse(origin.batch, Lost::NothingDone);
+                    continue;
+                }
+                if Group::count_commands(&request.commands) != Some(origin.commands) {
+                    // They would run into those of others, whose answers would then go to the wrong clients.
+                    tracing::warn!(
+                        "refused commands of a follower: they are not as many as it says"
+                    );
                     refusals.refuse(origin.batch, Lost::NothingDone);
                     continue;
                 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
-use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use super::wire;
@@ -17,10 +16,8 @@ use crate::raft::codec::membership_from_bytes;
 use crate::raft::machine::SnapshotData;
 use crate::raft::types::{TypeConfig, Vote};
 use crate::store::SteadyFile;
+use crate::work;
 use prost::Message;
-
-/// Pieces that wait for the disk.
-const PIECES_AHEAD: usize = 4;
 
 /// Takes the whole stream and installs it; what this node promised by then is the answer.
 ///
@@ -62,7 +59,7 @@ impl Drop for Incoming {
     }
 }
 
-fn meta(start: &SnapshotStart) -> Result<SnapshotMetaOf<TypeConfig>, Status> {
+pub(super) fn meta(start: &SnapshotStart) -> Result<SnapshotMetaOf<TypeConfig>, Status> {
     let membership = start
         .membership
         .as_ref()
@@ -74,42 +71,34 @@ fn meta(start: &SnapshotStart) -> Result<SnapshotMetaOf<TypeConfig>, Status> {
     })
 }
 
-/// Writes the pieces as they come, on a thread that may block.
+/// Writes the pieces as they come, beside the runtime.
 async fn save(
     path: &Path,
     file_bytes: u64,
     chunks: &mut Streaming<SnapshotChunk>,
 ) -> Result<io::Result<()>, Status> {
-    let path = path.to_owned();
-    let (pieces, received) = mpsc::channel(PIECES_AHEAD);
-    let writing = tokio::task::spawn_blocking(move || write(&path, file_bytes, received));
+    let mut file = match File::create(path) {
+        Ok(file) => SteadyFile::new(file),
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut written = 0;
     while let Some(chunk) = chunks.message().await? {
         let Some(Part::Data(data)) = chunk.part else {
             return Err(Status::invalid_argument(
                 "a snapshot has one start, then data",
             ));
         };
-        if pieces.send(data).await.is_err() {
-            // The writer has given up, and says why.
-            break;
-        }
-    }
-    drop(pieces);
-    let written = writing.await;
-    Ok(written.unwrap_or_else(|error| Err(io::Error::other(error))))
-}
-
-fn write(path: &Path, file_bytes: u64, mut pieces: mpsc::Receiver<Bytes>) -> io::Result<()> {
-    let mut file = SteadyFile::new(File::create(path)?);
-    let mut written = 0;
-    while let Some(piece) = pieces.blocking_recv() {
-        written += piece.len() as u64;
-        file.write_all(&piece)?;
+        written += data.len() as u64;
+        let wrote = work::blocking(move || file.write_all(&data).map(|()| file)).await;
+        file = match wrote.flatten() {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(error)),
+        };
     }
     if written != file_bytes {
         let what = format!("{written} of the snapshot's {file_bytes} bytes came");
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        return Ok(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
     }
     // Synced when it is installed.
-    Ok(())
+    Ok(Ok(()))
 }

@@ -65,12 +65,14 @@ pub fn append_in(
     let entries: Result<Vec<Entry>, Nonsense> = request.entries.into_iter().map(entry).collect();
     let entries = entries?;
     let prev_log_id = log_id_in(request.prev_log_id.as_ref());
-    let first = prev_log_id.map_or(0, |log_id| log_id.index + 1);
-    let follow = entries
-        .iter()
-        .zip(first..)
-        .all(|(entry, index)| entry.log_id.index == index);
-    if !follow {
+    let mut next = prev_log_id.map_or(Some(0), |log_id| log_id.index.checked_add(1));
+    let follow = entries.iter().all(|entry| {
+        let follows = next == Some(entry.log_id.index);
+        next = entry.log_id.index.checked_add(1);
+        follows
+    });
+    // Behind the last index there is, nothing can follow.
+    if !follow || next.is_none() {
         return Err(Nonsense("its entries don't follow one another"));
     }
     Ok(AppendEntriesRequest {
@@ -240,5 +242,11 @@ mod tests {
             ..peer::AppendRequest::default()
         };
         assert!(append_in(gap).is_err());
+        let last = peer::AppendRequest {
+            vote: Some(vote_out(&vote(true))),
+            prev_log_id: log_id_out(Some(log_id(u64::MAX))),
+            ..peer::AppendRequest::default()
+        };
+        assert!(append_in(last).is_err());
     }
 }

@@ -152,7 +152,7 @@ impl Cell {
     /// Adds all that another one holds.
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
-            *count += more;
+            *count = count.saturating_add(*more);
         }
         self.last_seen_ns = self.last_seen_ns.max(other.last_seen_ns);
         self.waited.merge(&other.waited);

@@ -43,7 +43,7 @@ impl Histogram {
         match self.buckets.binary_search_by_key(&bucket, |entry| entry.0) {
             Ok(at) => {
                 if let Some((_, count)) = self.buckets.get_mut(at) {
-                    *count += more;
+                    *count = count.saturating_add(more);
                 }
             }
             Err(at) => self.buckets.insert(at, (bucket, more)),
@@ -52,7 +52,8 @@ impl Histogram {
 
     /// How many lengths it holds.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|(_, count)| count).sum()
+        let counts = self.buckets.iter().map(|(_, count)| count);
+        counts.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// The longest one, in microseconds; exact.
@@ -68,10 +69,10 @@ impl Histogram {
     /// The length that so many percent are not longer than, in microseconds, off by 6.25 % at most; 0
     /// where there is none.
     pub fn quantile_us(&self, percent: u64) -> u64 {
-        let rank = (self.count() * percent).div_ceil(100).max(1);
-        let mut seen = 0;
+        let rank = self.count().saturating_mul(percent).div_ceil(100).max(1);
+        let mut seen = 0u64;
         for (bucket, count) in &self.buckets {
-            seen += count;
+            seen = seen.saturating_add(*count);
             if seen >= rank {
                 return middle_of(*bucket).min(self.max_us);
             }

@@ -1,0 +1,4 @@
+//! The log's files and records, given bytes that nobody wrote.
+
+mod directory;
+mod records;
