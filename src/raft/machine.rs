@@ -16,7 +16,7 @@ use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
 use crate::proto::durable::Origin;
 use crate::queue::{self, Outcome};
 use crate::store::record::{Header, Position};
-use crate::store::{Changes, State, Store, StoreError, View, read_snapshot};
+use crate::store::{Changes, SnapshotFile, State, Store, StoreError, View, read_snapshot};
 use crate::work;
 
 /// What works on snapshots.
@@ -203,12 +203,19 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
-        let store = self.store.clone();
-        self.store.until_durable().await?;
-        // From a checkpoint taken now: the log can be purged up to here.
-        let built = work::long(THREAD, move || store.write_snapshot(true)).await??;
-        snapshot_of(built.path)
+        let written = self.store.newest_snapshot()?;
+        match written {
+            Some(written) => snapshot_of(written.path),
+            None => snapshot_of(write_snapshot(&self.store).await?.path),
+        }
     }
+}
+
+/// Writes a snapshot of a checkpoint taken now: the log can be purged up to here.
+pub(super) async fn write_snapshot(store: &Store) -> Result<SnapshotFile, io::Error> {
+    store.until_durable().await?;
+    let store = store.clone();
+    Ok(work::long(THREAD, move || store.write_snapshot(true)).await??)
 }
 
 fn snapshot_of(path: PathBuf) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {

@@ -274,16 +274,15 @@ impl Raft {
         acked.map(|acked| acked.into_inner().elapsed())
     }
 
-    /// Starts a snapshot in the background; the log is purged behind it.
+    /// Writes a snapshot, and lets the log be purged behind it.
     ///
     /// # Errors
-    /// If the node has stopped.
-    pub async fn snapshot(&self) -> Result<(), RaftFailure> {
-        self.raft
-            .trigger()
-            .snapshot()
-            .await
-            .map_err(|fatal| stopped(&fatal))
+    /// If it can't be written, which harms nothing, or if the node has stopped.
+    pub async fn snapshot(&self) -> Result<(), io::Error> {
+        // A snapshot that raft asks for and does not get stops it for good, so there must be one before it asks.
+        machine::write_snapshot(&self.store).await?;
+        let asked = self.raft.trigger().snapshot().await;
+        asked.map_err(io::Error::other)
     }
 
     /// The log, for its figures.

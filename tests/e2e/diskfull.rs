@@ -223,3 +223,36 @@ async fn stopped_while_full() {
     let server = server.restart().await;
     assert_all_there(&mut server.api().await, &acknowledged).await;
 }
+
+/// A snapshot that can't be written harms nothing, and is written later.
+///
+/// Found by `jepsen-lite --nemesis disk-full,failing-disk --seed 7`: raft stopped for good over it.
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_written_stops_nothing() {
+    const ENTRIES: usize = 5;
+    let home = tempfile::tempdir().unwrap();
+    let setup = Setup::at(&home.path().join("data")).arg("--snapshot-every", &ENTRIES.to_string());
+    let server = setup.start().await;
+    let mut api = server.api().await;
+    // Where a checkpoint is written first.
+    let group = server.data_dir().join("group-0");
+    let obstacle = group.join("redo.tmp");
+    std::fs::create_dir(&obstacle).unwrap();
+    for _ in 0..2 * ENTRIES {
+        api.submit(submit(1)).await.unwrap();
+    }
+    until("a snapshot to fail", async || {
+        let said = server.stderr();
+        (said.contains("no snapshot was taken") || said.contains("raft has stopped")).then_some(())
+    })
+    .await;
+    api.assert_serves().await;
+    assert_eq!(server.readyz().await.0, 200);
+    std::fs::remove_dir(&obstacle).unwrap();
+    until("a snapshot", async || {
+        api.submit(submit(1)).await.unwrap();
+        let mut snapshots = std::fs::read_dir(group.join("snapshot")).unwrap();
+        snapshots.next().map(drop)
+    })
+    .await;
+}
