@@ -27,6 +27,8 @@ const QUEUES: u64 = 2;
 /// A call that takes longer has an unknown outcome.
 const PATIENCE: Duration = Duration::from_secs(3);
 const TRIES: u64 = 8;
+/// The metadata that a task's name is in.
+const NAME: &str = "name";
 
 /// What all clients were told, by task.
 #[derive(Default)]
@@ -37,6 +39,10 @@ pub struct Told {
     leases: BTreeMap<(String, i64), Lease>,
     /// Tasks that were said to be completed, by which attempt and when.
     completed: BTreeMap<String, (i64, u64)>,
+    /// Names that tasks were given whose uuid the server chose, and whether that was acknowledged.
+    names: BTreeMap<String, bool>,
+    /// Tasks that were acknowledged, the last one last.
+    acknowledged: Vec<String>,
 }
 
 struct Lease {
@@ -132,12 +138,19 @@ impl Caller {
     }
 
     async fn submit(&mut self) {
+        // Half of them are told apart by their uuid, half only by the call's key.
+        let is_named = self.chance.random_bool(0.5);
         let uuid = uuid::Uuid::from_u128(self.chance.random()).to_string();
-        told(|told| told.submits.insert(uuid.clone(), false));
+        let name = format!("{}/{}", self.name, self.calls);
+        told(|told| match is_named {
+            true => told.names.insert(name.clone(), false),
+            false => told.submits.insert(uuid.clone(), false),
+        });
         let request = SubmitTaskRequest {
+            metadata: [(NAME.to_owned(), name.clone())].into(),
             queue: format!("q{}", self.chance.random_range(0..QUEUES)),
             priority: self.chance.random_range(0..3),
-            uuid: uuid.clone(),
+            uuid: if is_named { String::new() } else { uuid },
             payload: vec![b'x'; self.chance.random_range(0..300)].into(),
             claim_timeout: LEASE_S,
             ..Default::default()
@@ -147,8 +160,14 @@ impl Caller {
                 client.submit_task(request).await
             })
             .await;
-        if answer.is_some() {
-            told(|told| told.submits.insert(uuid, true));
+        if let Some(made) = answer.and_then(|answer| answer.into_inner().task) {
+            told(|told| {
+                told.names
+                    .entry(name)
+                    .and_modify(|is_known| *is_known = true);
+                told.submits.insert(made.uuid.clone(), true);
+                told.acknowledged.push(made.uuid);
+            });
         }
     }
 
@@ -195,15 +214,18 @@ impl Caller {
 
     /// What was acknowledged to anybody is there, whoever is asked.
     async fn ask(&mut self) {
-        let known = told(|told| {
-            let known = told.submits.iter().filter(|(_, is_known)| **is_known);
-            let known: Vec<String> = known.map(|(uuid, _)| uuid.clone()).collect();
-            known
-        });
+        let known = told(|told| told.acknowledged.clone());
         if known.is_empty() {
             return;
         }
-        let uuid = known[self.chance.random_range(0..known.len())].clone();
+        // Mostly what has just happened: that is what a node may not know yet.
+        let newest = known.len().saturating_sub(3);
+        let first = if self.chance.random_bool(0.7) {
+            newest
+        } else {
+            0
+        };
+        let uuid = known[self.chance.random_range(first..known.len())].clone();
         let was_completed = told(|told| told.completed.contains_key(&uuid));
         let request = GetTaskRequest { uuid: uuid.clone() };
         let node = self.chance.random_range(0..self.nodes.len());
@@ -281,7 +303,7 @@ impl Caller {
 impl Told {
     fn lease(&mut self, task: &Task, lease: Lease) {
         let uuid = &task.uuid;
-        if !self.submits.contains_key(uuid) {
+        if !self.knows(task) {
             violation(format!("{uuid} was claimed, and never submitted"));
         }
         let key = (uuid.clone(), task.attempt);
@@ -334,16 +356,31 @@ impl Told {
         }
     }
 
+    /// Whether somebody submitted it.
+    fn knows(&self, task: &Task) -> bool {
+        let name = task.metadata.get(NAME);
+        self.submits.contains_key(&task.uuid)
+            || name.is_some_and(|name| self.names.contains_key(name))
+    }
+
     /// What must be there in the end.
     pub fn check(&self, tasks: &[ListedTask]) {
+        let mut named: BTreeMap<&str, &str> = BTreeMap::new();
         let mut found: BTreeMap<&str, bool> = BTreeMap::new();
         for listed in tasks {
             let Some(task) = &listed.task else { continue };
             if found.insert(&task.uuid, listed.is_archived).is_some() {
                 violation(format!("{} is there twice", task.uuid));
             }
-            if !self.submits.contains_key(&task.uuid) {
+            if !self.knows(task) {
                 violation(format!("{} is there, and was never submitted", task.uuid));
+            }
+            let name = task.metadata.get(NAME).map_or("", String::as_str);
+            if let Some(other) = named.insert(name, &task.uuid) {
+                violation(format!(
+                    "{name} was submitted once, and is there as {other} and {}",
+                    task.uuid
+                ));
             }
         }
         for (uuid, is_known) in &self.submits {

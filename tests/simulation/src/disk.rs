@@ -21,6 +21,8 @@ const BLOCK_BYTES: usize = 4096;
 struct Disks {
     root: PathBuf,
     nodes: BTreeMap<PathBuf, Disk>,
+    /// Power cuts that came in the middle of something, and what they took.
+    cuts: BTreeMap<PathBuf, Result<Lost, String>>,
 }
 
 /// A node's disk, by its directory.
@@ -32,6 +34,8 @@ struct Disk {
     changes: Vec<Change>,
     /// Syncs until it fails; then none is done any more.
     syncs_left: Option<u64>,
+    /// When it fails, the power goes: where the image is to be, and the seed.
+    cut: Option<(PathBuf, u64)>,
     /// Nothing counts any more: the node is being taken down.
     is_over: bool,
 }
@@ -53,6 +57,7 @@ impl Change {
 static DISKS: Mutex<Disks> = Mutex::new(Disks {
     root: PathBuf::new(),
     nodes: BTreeMap::new(),
+    cuts: BTreeMap::new(),
 });
 
 fn disks() -> MutexGuard<'static, Disks> {
@@ -92,12 +97,17 @@ pub fn synced(path: &Path) -> Option<Result<(), c_int>> {
     let mut disks = disks();
     let (disk, inside) = disks.of(path)?;
     if disk.is_over {
-        return Some(Ok(()));
+        return Some(disk.syncs_left.map_or(Ok(()), |_| Err(libc::EIO)));
     }
     if let Some(left) = &mut disk.syncs_left
         && !is_sleds_own(&inside)
     {
         if *left == 0 {
+            if let Some((next, seed)) = disk.cut.take() {
+                let node = node_of(&disks.root, path)?;
+                drop(disks);
+                cut_now(&node, &next, seed);
+            }
             return Some(Err(libc::EIO));
         }
         *left -= 1;
@@ -169,7 +179,42 @@ fn is_sleds_own(path: &Path) -> bool {
 pub fn mend(node: &Path) {
     if let Some(disk) = disks().nodes.get_mut(node) {
         disk.syncs_left = None;
+        disk.cut = None;
     }
+}
+
+fn node_of(root: &Path, path: &Path) -> Option<PathBuf> {
+    let inside = path.strip_prefix(root).ok()?;
+    Some(root.join(inside.components().next()?))
+}
+
+/// The power goes in the middle of something. The process runs on until the next step of the simulation; nothing that
+/// it does counts, and none of its syncs succeeds, so it can acknowledge nothing more.
+fn cut_now(node: &Path, next: &Path, seed: u64) {
+    let lost = crash(node, next, true, seed).map_err(|error| error.to_string());
+    let mut disks = disks();
+    if let Some(disk) = disks.nodes.get_mut(node) {
+        disk.syncs_left = Some(0);
+    }
+    disks.cuts.insert(node.to_owned(), lost);
+}
+
+/// The power of a node goes at the sync after so many more; what is left is in `next` then.
+pub fn cut_after(node: &Path, syncs: u64, next: &Path, seed: u64) {
+    let mut disks = disks();
+    let disk = disks.nodes.entry(node.to_owned()).or_default();
+    disk.syncs_left = Some(syncs);
+    disk.cut = Some((next.to_owned(), seed));
+}
+
+/// What a power cut took that came in the middle of something, if there was one.
+pub fn take_cut(node: &Path) -> Option<Result<Lost, String>> {
+    disks().cuts.remove(node)
+}
+
+/// Whether there was one.
+pub fn is_cut(node: &Path) -> bool {
+    disks().cuts.contains_key(node)
 }
 
 /// The node's disk fails after so many more syncs.
@@ -214,6 +259,7 @@ pub fn crash(node: &Path, next: &Path, power: bool, seed: u64) -> std::io::Resul
         }
     }
     disk.syncs_left = None;
+    disk.cut = None;
     disks().nodes.insert(next.to_owned(), disk);
     Ok(lost)
 }

@@ -49,7 +49,7 @@ impl Nemesis {
         }
         self.next_ms = now_ms + self.chance.random_range(100..1500);
         let node = self.victim();
-        match self.chance.random_range(0..10) {
+        match self.chance.random_range(0..12) {
             0..2 => self.crash(sim, node, false, now_ms),
             2..4 => self.crash(sim, node, true, now_ms),
             4 => {
@@ -69,6 +69,19 @@ impl Nemesis {
                 });
                 if let Some(dir) = dir {
                     disk::fail_after(&dir, syncs);
+                }
+            }
+            10..12 => {
+                let syncs = self.chance.random_range(0..40);
+                let seed = self.chance.random();
+                let dir = world(|world| {
+                    world.event("cut soon", &format!("{} after {syncs} syncs", name(node)));
+                    let slot = world.nodes.get_mut(&node)?;
+                    slot.may_fail = true;
+                    Some(slot.dir.clone())
+                });
+                if let Some(dir) = dir {
+                    disk::cut_after(&dir, syncs, &next_dir(&dir), seed);
                 }
             }
             6..8 => {
@@ -131,7 +144,13 @@ impl Nemesis {
             let next = next_dir(&slot.dir);
             (std::mem::replace(&mut slot.dir, next.clone()), next)
         });
-        let lost = disk::crash(&dir, &next, power, self.chance.random());
+        let seed = self.chance.random();
+        let cut = disk::take_cut(&dir);
+        let power = power || cut.is_some();
+        let lost = cut.unwrap_or_else(|| {
+            let lost = disk::crash(&dir, &next, power, seed);
+            lost.map_err(|error| error.to_string())
+        });
         sim.crash(name(node));
         // sled's threads may still write into what nobody reads any more.
         let _ = std::fs::remove_dir_all(&dir);
@@ -159,6 +178,9 @@ impl Nemesis {
         for node in 1..=NODES {
             let has_failed = world(|world| {
                 let slot = &world.nodes[&node];
+                if disk::is_cut(&slot.dir) {
+                    return true;
+                }
                 let running = slot.node.as_ref();
                 let health = running.map(|node| node.health().get());
                 let why = match health {
