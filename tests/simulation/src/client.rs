@@ -282,7 +282,6 @@ impl Caller {
                     or_archived: true,
                     ..Default::default()
                 }),
-                ..Default::default()
             };
             let node = self.chance.random_range(0..self.nodes.len());
             let answer = self.nodes[node].list_tasks(request);

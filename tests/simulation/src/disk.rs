@@ -9,7 +9,7 @@ use std::ffi::c_int;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -54,11 +54,7 @@ impl Change {
     }
 }
 
-static DISKS: Mutex<Disks> = Mutex::new(Disks {
-    root: PathBuf::new(),
-    nodes: BTreeMap::new(),
-    cuts: BTreeMap::new(),
-});
+static DISKS: LazyLock<Mutex<Disks>> = LazyLock::new(Mutex::default);
 
 fn disks() -> MutexGuard<'static, Disks> {
     DISKS.lock().unwrap_or_else(PoisonError::into_inner)

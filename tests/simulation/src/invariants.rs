@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use corndogs::node::Node;
 use corndogs::raft::Leadership;
 use corndogs::store::View;
 
@@ -48,24 +49,8 @@ impl Invariants {
         };
         let starts = slot.starts;
         let log = node.raft().log();
-        if world.is_told {
-            let status = node.status();
-            let role = format!(
-                "{} is {:?} in term {}, leader {:?}, log {}",
-                name(id),
-                status.role,
-                status.term,
-                status.leader,
-                status.last_log_index
-            );
-            if self.roles.insert(id, role.clone()).as_ref() != Some(&role) {
-                println!("{:>7} ms  {role}", world.now_ms);
-            }
-        }
-        let Some(slot) = world.nodes.get_mut(&id) else {
-            return;
-        };
         slot.durable = *log.durable_index().borrow();
+        self.tell_role(world, id, &node);
         if let Leadership::Mine { term } = node.raft().leadership()
             && self.leaders.insert((term, id))
         {
@@ -116,6 +101,25 @@ impl Invariants {
                 );
                 world.violation(what);
             }
+        }
+    }
+
+    /// For the story: what a node is, whenever that changes.
+    fn tell_role(&mut self, world: &World, id: u64, node: &Node) {
+        if !world.is_told {
+            return;
+        }
+        let status = node.status();
+        let role = format!(
+            "{} is {:?} in term {}, leader {:?}, log {}",
+            name(id),
+            status.role,
+            status.term,
+            status.leader,
+            status.last_log_index
+        );
+        if self.roles.insert(id, role.clone()).as_ref() != Some(&role) {
+            println!("{:>7} ms  {role}", world.now_ms);
         }
     }
 

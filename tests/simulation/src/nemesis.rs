@@ -59,60 +59,61 @@ impl Nemesis {
                     self.crash(sim, id, true, now_ms);
                 }
             }
-            5 => {
-                let syncs = self.chance.random_range(0..60);
-                let dir = world(|world| {
-                    world.event("disk fails", &format!("{} after {syncs} syncs", name(node)));
-                    let slot = world.nodes.get_mut(&node)?;
-                    slot.may_fail = true;
-                    Some(slot.dir.clone())
-                });
-                if let Some(dir) = dir {
-                    disk::fail_after(&dir, syncs);
-                }
-            }
-            10..12 => {
-                let syncs = self.chance.random_range(0..40);
-                let seed = self.chance.random();
-                let dir = world(|world| {
-                    world.event("cut soon", &format!("{} after {syncs} syncs", name(node)));
-                    let slot = world.nodes.get_mut(&node)?;
-                    slot.may_fail = true;
-                    Some(slot.dir.clone())
-                });
-                if let Some(dir) = dir {
-                    disk::cut_after(&dir, syncs, &next_dir(&dir), seed);
-                }
-            }
-            6..8 => {
-                world(|world| world.event("cut off", &name(node)));
-                for other in (1..=NODES).filter(|other| *other != node) {
-                    sim.hold(name(node), name(other));
-                }
-                let until_ms = now_ms + self.chance.random_range(200..4000);
-                self.heals_ms.push((until_ms, Heal::Release(node)));
-            }
-            8 => {
-                let ms = self.chance.random_range(5..150);
-                world(|world| world.event("slow", &format!("{} by {ms} ms", name(node))));
-                self.set_latency(sim, node, ms);
-                let until_ms = now_ms + self.chance.random_range(500..4000);
-                self.heals_ms.push((until_ms, Heal::Speed(node)));
-            }
-            _ => {
-                let most_ms = [200, 5_000, 3_600_000][self.chance.random_range(0..3)];
-                let skew_ms = self.chance.random_range(-most_ms..most_ms);
-                world(|world| {
-                    world.event("clock", &format!("{} jumps to {skew_ms} ms", name(node)));
-                    if let Some(slot) = world.nodes.get_mut(&node) {
-                        slot.skew_ns = skew_ms * NS_PER_MS;
-                        if let Some(host) = slot.host {
-                            system::set_skew_ns(host, slot.skew_ns);
-                        }
-                    }
-                });
-            }
+            5 => self.fail_disk(node),
+            6..8 => self.cut_power_soon(node),
+            8..10 => self.cut_off(sim, node, now_ms),
+            10 => self.slow_down(sim, node, now_ms),
+            _ => self.set_clock(node),
         }
+    }
+
+    /// Its disk fails at some sync.
+    fn fail_disk(&mut self, node: u64) {
+        let syncs = self.chance.random_range(0..60);
+        if let Some(dir) = trouble(node, "disk fails", syncs) {
+            disk::fail_after(&dir, syncs);
+        }
+    }
+
+    /// Its power goes at some sync, in the middle of whatever that is.
+    fn cut_power_soon(&mut self, node: u64) {
+        let syncs = self.chance.random_range(0..40);
+        let seed = self.chance.random();
+        if let Some(dir) = trouble(node, "cut soon", syncs) {
+            disk::cut_after(&dir, syncs, &next_dir(&dir), seed);
+        }
+    }
+
+    /// What it sends and is sent is held back.
+    fn cut_off(&mut self, sim: &Sim<'_>, node: u64, now_ms: u64) {
+        world(|world| world.event("cut off", &name(node)));
+        for other in (1..=NODES).filter(|other| *other != node) {
+            sim.hold(name(node), name(other));
+        }
+        let until_ms = now_ms + self.chance.random_range(200..4000);
+        self.heals_ms.push((until_ms, Heal::Release(node)));
+    }
+
+    fn slow_down(&mut self, sim: &Sim<'_>, node: u64, now_ms: u64) {
+        let ms = self.chance.random_range(5..150);
+        world(|world| world.event("slow", &format!("{} by {ms} ms", name(node))));
+        self.set_latency(sim, node, ms);
+        let until_ms = now_ms + self.chance.random_range(500..4000);
+        self.heals_ms.push((until_ms, Heal::Speed(node)));
+    }
+
+    fn set_clock(&mut self, node: u64) {
+        let most_ms = [200, 5_000, 3_600_000][self.chance.random_range(0..3)];
+        let skew_ms = self.chance.random_range(-most_ms..most_ms);
+        world(|world| {
+            world.event("clock", &format!("{} jumps to {skew_ms} ms", name(node)));
+            if let Some(slot) = world.nodes.get_mut(&node) {
+                slot.skew_ns = skew_ms * NS_PER_MS;
+                if let Some(host) = slot.host {
+                    system::set_skew_ns(host, slot.skew_ns);
+                }
+            }
+        });
     }
 
     /// As often the leader as any other.
@@ -158,7 +159,7 @@ impl Nemesis {
             let kind = if power { "power cut" } else { "kill" };
             match lost {
                 Ok(lost) => {
-                    world.event(kind, &format!("{}", name(node)));
+                    world.event(kind, &name(node));
                     *world.counts.entry("bytes lost").or_default() += lost.bytes;
                     *world.counts.entry("names lost").or_default() += lost.names;
                 }
@@ -237,6 +238,16 @@ impl Nemesis {
         }
         self.mend(sim, now_ms, true);
     }
+}
+
+/// A node's disk will not do what it should, and the node may say so. Its directory.
+fn trouble(node: u64, kind: &'static str, syncs: u64) -> Option<PathBuf> {
+    world(|world| {
+        world.event(kind, &format!("{} after {syncs} syncs", name(node)));
+        let slot = world.nodes.get_mut(&node)?;
+        slot.may_fail = true;
+        Some(slot.dir.clone())
+    })
 }
 
 fn mend_disk(node: u64) {
