@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 simulation() {
-    cargo run --manifest-path tests/simulation/Cargo.toml -- --seeds "0..${SEEDS:-10000}" --twice 100
+    cargo run --config profile.dev.package.corndogs.opt-level=2 --manifest-path tests/simulation/Cargo.toml -- \
+        --seeds "0..${SEEDS:-10000}" --twice 100
 }
 jepsen-lite() {
     cargo run --package jepsen-lite -- --nemesis all --time "${SECONDS_OF_FAULTS:-7200}" --seed "${SEED:-1}"
