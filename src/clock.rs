@@ -23,12 +23,6 @@ pub fn monotonic() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
-/// A number from 0 to 1, by chance.
-#[cfg(feature = "simulation")]
-pub fn random_share() -> f64 {
-    f64::from(random_uuid().as_fields().0) / f64::from(u32::MAX)
-}
-
 /// The wall clock in nanoseconds since 1970; 0 before that.
 pub fn wall_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -11,9 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::proposer::{Proposal, Proposer, no_leader, refuse};
 use crate::clock;
 use crate::proto::peer;
-use crate::raft::batches::{Lead, Lost};
+use crate::raft::batches::Lost;
 use crate::raft::network::forward::{Refusals, request};
 use crate::raft::network::peers::Peers;
+use crate::raft::types::LeaderId;
 use crate::raft::{Leadership, Raft};
 
 /// Batches on their way at once: while they travel, the next gathers.
@@ -85,7 +86,7 @@ fn give_up_overdue(waiting: &mut Vec<Proposal>) {
 /// The stream to one leader, in one term.
 struct Route {
     number: u64,
-    lead: Lead,
+    leader: LeaderId,
     batches: mpsc::Sender<peer::ForwardRequest>,
     window: Arc<Semaphore>,
 }
@@ -99,14 +100,18 @@ impl Route {
         tokio::spawn(take_refusals(raft.clone(), number, link.refusals));
         Some(Self {
             number,
-            lead: Lead { term, node: leader },
+            leader: LeaderId {
+                term,
+                node_id: leader,
+            },
             batches: link.batches,
             window: Arc::new(Semaphore::new(WINDOW)),
         })
     }
 
     fn leads_to(&self, leader: u64, term: u64) -> bool {
-        self.lead == Lead { term, node: leader } && !self.batches.is_closed()
+        let leads = (self.leader.node_id, self.leader.term) == (leader, term);
+        leads && !self.batches.is_closed()
     }
 
     /// Waits for room on the way; none if the way may be another one now.
@@ -141,12 +146,12 @@ impl Route {
             answer(result);
         });
         let batches = proposer.raft().batches();
-        let Some(origin) = batches.register(self.lead, self.number, count, done) else {
+        let Some(origin) = batches.register(self.leader, self.number, count, done) else {
             return;
         };
         if self
             .batches
-            .send(request(origin, commands, self.lead.term))
+            .send(request(origin, commands, self.leader.term))
             .await
             .is_err()
         {

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::proposer::{MAX_WAITING, PATIENCE, Proposal, Proposer, no_leader, refuse};
 use crate::clock::{self, Clock};
-use crate::raft::batches::{Lead, Lost};
+use crate::raft::batches::Lost;
 use crate::raft::network::service::Forwarded;
-use crate::raft::types::Group;
+use crate::raft::types::{Group, LeaderId};
 use crate::raft::{Leadership, Raft};
 
 /// Entries under way at once on a single node. While one is synced, the next is already being
@@ -183,11 +183,11 @@ impl Gathered {
         let count = commands.len() as u32;
         let done = proposer.answering(proposals);
         let batches = proposer.raft().batches();
-        let lead = Lead {
+        let leader = LeaderId {
             term: self.term,
-            node: proposer.raft().id(),
+            node_id: proposer.raft().id(),
         };
-        if let Some(origin) = batches.register(lead, OWN_ROUTE, count, done) {
+        if let Some(origin) = batches.register(leader, OWN_ROUTE, count, done) {
             self.own = Some(origin.batch);
             self.commands.extend(commands);
             self.origins.push(origin);

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::types::LeaderId;
 use crate::clock;
 use crate::proto::durable::Origin;
 use crate::queue::Outcome;
@@ -28,23 +29,14 @@ pub enum Lost {
 /// Gets the outcomes of a batch, in the order of its commands.
 pub type Done = Box<dyn FnOnce(Result<Vec<Outcome>, Lost>) + Send>;
 
-/// A leadership. They are in order: openraft may elect a second leader in a term, one with a higher id, who stands
-/// above the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lead {
-    /// Its term.
-    pub term: u64,
-    /// Who leads.
-    pub node: u64,
-}
-
 /// The last entry that was applied here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
     /// Its index.
     pub index: u64,
-    /// Whose it is.
-    pub lead: Lead,
+    /// Whose it is; none before the first. Leaderships are in order: openraft may elect a second leader in a term, one
+    /// with a higher id, who stands above the first.
+    pub leader: Option<LeaderId>,
 }
 
 /// The batches that this process waits for.
@@ -59,12 +51,12 @@ pub struct Batches {
 struct Waiting {
     last: u64,
     /// As in `applied`, but under the lock that also guards the batches.
-    lead: Lead,
+    leader: Option<LeaderId>,
     batches: BTreeMap<u64, Batch>,
 }
 
 struct Batch {
-    lead: Lead,
+    leader: LeaderId,
     route: u64,
     done: Done,
 }
@@ -83,16 +75,29 @@ impl Batches {
     /// Waits for a batch that a leadership may propose. `route` is how it gets there.
     ///
     /// None if that leadership is over already; `done` is told so.
-    pub fn register(&self, lead: Lead, route: u64, commands: u32, done: Done) -> Option<Origin> {
+    pub fn register(
+        &self,
+        leader: LeaderId,
+        route: u64,
+        commands: u32,
+        done: Done,
+    ) -> Option<Origin> {
         let mut waiting = self.waiting.lock();
-        if waiting.lead > lead {
+        if waiting.leader > Some(leader) {
             drop(waiting);
             done(Err(Lost::NothingDone));
             return None;
         }
         waiting.last += 1;
         let number = waiting.last;
-        waiting.batches.insert(number, Batch { lead, route, done });
+        waiting.batches.insert(
+            number,
+            Batch {
+                leader,
+                route,
+                done,
+            },
+        );
         Some(Origin {
             session: self.session,
             batch: number,
@@ -146,14 +151,14 @@ impl Batches {
                 (batch.done)(Ok(outcomes));
             }
         }
-        let is_new_lead = {
+        let is_new_leader = {
             let mut waiting = self.waiting.lock();
-            let is_new = entry.lead > waiting.lead;
-            waiting.lead = waiting.lead.max(entry.lead);
+            let is_new = entry.leader > waiting.leader;
+            waiting.leader = waiting.leader.max(entry.leader);
             is_new
         };
-        if is_new_lead {
-            self.give_up_if(|batch| batch.lead < entry.lead, Lost::NothingDone);
+        if is_new_leader {
+            self.give_up_if(|batch| Some(batch.leader) < entry.leader, Lost::NothingDone);
         }
         self.applied.send_replace(entry);
     }
@@ -162,7 +167,7 @@ impl Batches {
     pub(super) fn installed(&self, entry: Applied) {
         self.give_up_all(Lost::Unknown);
         let mut waiting = self.waiting.lock();
-        waiting.lead = waiting.lead.max(entry.lead);
+        waiting.leader = waiting.leader.max(entry.leader);
         drop(waiting);
         self.applied.send_replace(entry);
     }
@@ -190,16 +195,16 @@ mod tests {
                 .lock()
                 .push((name, result.map(|outcomes| outcomes.len())));
         };
-        batches.register(lead(term), name, 2, Box::new(done))
+        batches.register(leader(term), name, 2, Box::new(done))
     }
 
-    fn lead(term: u64) -> Lead {
-        Lead { term, node: 2 }
+    fn leader(term: u64) -> LeaderId {
+        LeaderId { term, node_id: 2 }
     }
 
     fn entry(term: u64, index: u64) -> Applied {
-        let lead = lead(term);
-        Applied { index, lead }
+        let leader = Some(leader(term));
+        Applied { index, leader }
     }
 
     fn outcomes(count: usize) -> Vec<Outcome> {
@@ -237,8 +242,11 @@ mod tests {
     fn another_leader_of_the_same_term_ends_the_waiting() {
         let (batches, answers) = (Batches::default(), Answers::default());
         register(&batches, &answers, 1, 5).unwrap();
-        let mut other = entry(5, 1);
-        other.lead.node = 3;
+        let (term, node_id) = (5, 3);
+        let other = Applied {
+            index: 1,
+            leader: Some(LeaderId { term, node_id }),
+        };
         batches.applied(other, &[], Vec::new());
         assert_eq!(*answers.lock(), [(1, Err(Lost::NothingDone))]);
         assert_eq!(register(&batches, &answers, 2, 5), None);

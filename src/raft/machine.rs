@@ -3,13 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{Stream, TryStreamExt};
 use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 
-use super::batches::{Applied, Batches, Lead};
+use super::batches::{Applied, Batches};
 use super::codec;
 use super::ready::ReadyHook;
 use super::types::{Entry, LogId, Payload, StoredMembership, TypeConfig};
@@ -37,6 +38,8 @@ pub struct Machine {
     store: Store,
     batches: Arc<Batches>,
     ready: Arc<ReadyHook>,
+    /// The index of the last snapshot that raft was given.
+    given: Arc<AtomicU64>,
 }
 
 impl Machine {
@@ -53,6 +56,7 @@ impl Machine {
             store,
             batches,
             ready,
+            given: Arc::default(),
         };
         machine.tell_position()?;
         Ok(machine)
@@ -83,10 +87,7 @@ impl Machine {
 fn applied_at(log_id: &LogId) -> Applied {
     Applied {
         index: log_id.index,
-        lead: Lead {
-            term: log_id.leader_id.term,
-            node: log_id.leader_id.node_id,
-        },
+        leader: Some(log_id.leader_id),
     }
 }
 
@@ -203,11 +204,15 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotData>, io::Error> {
-        let written = self.store.newest_snapshot()?;
-        match written {
-            Some(written) => snapshot_of(written.path),
-            None => snapshot_of(write_snapshot(&self.store).await?.path),
-        }
+        let newest = self.store.newest_snapshot()?;
+        let given = self.given.load(Ordering::Relaxed);
+        // One that was written for this already; else there has to be a new one.
+        let snapshot = match newest.filter(|newest| newest.index > given) {
+            Some(newest) => newest,
+            None => write_snapshot(&self.store).await?,
+        };
+        self.given.store(snapshot.index, Ordering::Relaxed);
+        snapshot_of(snapshot.path)
     }
 }
 

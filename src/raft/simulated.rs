@@ -35,7 +35,8 @@ impl Disk {
 
 async fn run(log: Weak<Mutex<RaftLog<LogTypes>>>, mut syncs: mpsc::UnboundedReceiver<Flushed>) {
     while let Some(flushed) = syncs.recv().await {
-        tokio::time::sleep(SLOWEST.mul_f64(clock::random_share())).await;
+        let share = clock::random_u64() as f64 / u64::MAX as f64;
+        tokio::time::sleep(SLOWEST.mul_f64(share)).await;
         let Some(log) = log.upgrade() else { return };
         let mut log = log.lock();
         let synced = log.flush(true, Some(flushed));

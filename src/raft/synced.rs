@@ -44,13 +44,16 @@ impl Synced {
     /// If the file can't be written.
     pub fn note(&self) -> io::Result<()> {
         let end = self.end.load(Ordering::Relaxed);
-        if self.noted.swap(end, Ordering::Relaxed) == end {
+        if self.noted.load(Ordering::Relaxed) == end {
             return Ok(());
         }
         let mut options = File::options();
         // In one piece over the last note: there is no moment without one.
         let file = options.create(true).truncate(false).write(true);
-        file.open(&self.path)?.write_all_at(&encode(end), 0)
+        file.open(&self.path)?.write_all_at(&encode(end), 0)?;
+        // Only now: one that failed, as on a full disk, is tried again.
+        self.noted.store(end, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -118,6 +121,18 @@ fn decode(bytes: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_that_failed_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log-synced");
+        fs::create_dir(&path).unwrap();
+        let synced = Synced::new(path.clone(), 7);
+        synced.note().unwrap_err();
+        fs::remove_dir(&path).unwrap();
+        synced.note().unwrap();
+        assert_eq!(read(&path).unwrap(), 7);
+    }
 
     #[test]
     fn a_note_comes_back_and_a_damaged_one_says_nothing() {

@@ -10,7 +10,6 @@ use super::answer::Answer;
 use super::counts::Counts;
 use super::disk::Disk;
 use super::durable::Record;
-use super::figures;
 use super::groups::line_name;
 use super::keys::{
     Answers, Archive, Buckets, DocumentRows, Expiries, FigureRows, Head, Keyspace, LineCounts,
@@ -23,6 +22,7 @@ use super::redo;
 use super::remembered::HELD_ANSWER;
 use super::snapshot::read_snapshot;
 use super::state::{HELD_ARCHIVED, HELD_LIVE};
+use super::sum::Sum;
 use super::view::Result;
 
 /// So many tasks' index entries are gathered in memory; sorted, they fill chunks.
@@ -40,7 +40,7 @@ pub struct Loader<'a> {
     delayed: BTreeMap<Ripening, Uuid>,
     index_entries: usize,
     counts: Counts,
-    hash: u64,
+    sum: Sum,
     held: u64,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Loader<'a> {
             delayed: BTreeMap::new(),
             index_entries: 0,
             counts: Counts::default(),
-            hash: 0,
+            sum: Sum::default(),
             held: 0,
         }
     }
@@ -74,9 +74,8 @@ impl<'a> Loader<'a> {
             self.add(record?)?;
         }
         let header = reader.header().clone();
-        if header.state_hash != self.hash {
-            return Err(reader.damaged("its rows do not match its state hash"));
-        }
+        let whole = self.sum.check(header.state_hash);
+        whole.map_err(|why| reader.damaged(why))?;
         let counts = std::mem::take(&mut self.counts);
         for (queue, states) in counts.queues() {
             for (state, count) in &states.states {
@@ -95,36 +94,28 @@ impl<'a> Loader<'a> {
     }
 
     fn add(&mut self, record: Record) -> Result<()> {
+        self.sum.add(&record);
         match record {
             Record::Live(task) => self.add_live(&task),
             Record::Archived(task) => {
-                self.hash = self.hash.wrapping_add(task.hash());
                 self.held += HELD_ARCHIVED;
                 self.put::<Archive>(&task.uuid, &task)
             }
             Record::Bucket(key, bucket) => self.put::<Buckets>(&key, &bucket),
             Record::Answer(key, answer) => self.add_answer(&key, &answer),
-            Record::Figure(key, cell) => {
-                self.hash = self.hash.wrapping_add(figures::hash(&key, &cell));
-                self.put::<FigureRows>(&key, &cell)
-            }
-            Record::Document(key, value) => {
-                self.hash = self.hash.wrapping_add(key.hash(&value));
-                self.put::<DocumentRows>(&key, &value)
-            }
+            Record::Figure(key, cell) => self.put::<FigureRows>(&key, &cell),
+            Record::Document(key, value) => self.put::<DocumentRows>(&key, &value),
         }
     }
 
     fn add_answer(&mut self, key: &Name, answer: &Arc<Answer>) -> Result<()> {
         let footprint = answer.footprint(key);
-        self.hash = self.hash.wrapping_add(footprint.hash);
         self.held += HELD_ANSWER + footprint.outcome_bytes;
         self.put::<Expiries>(&answer.expiry(key), &footprint)?;
         self.put::<Answers>(key, answer)
     }
 
     fn add_live(&mut self, task: &Arc<Task>) -> Result<()> {
-        self.hash = self.hash.wrapping_add(task.hash());
         self.held += HELD_LIVE + task.loose_bytes() as u64;
         let (queue, state): (&Name, &Name) = (&task.queue, &task.current_state);
         self.counts.count(task);

@@ -24,7 +24,7 @@ use crate::proto::peer::peer_service_server::PeerService;
 use crate::proto::{cluster, peer};
 use crate::queue;
 use crate::raft::batches::Lost;
-use crate::raft::types::{Group, LeaderId};
+use crate::raft::types::Group;
 use crate::raft::{ChangeFailure, Raft};
 
 /// Commands from another node, on their way into the log.
@@ -140,12 +140,10 @@ impl PeerServer {
 
     /// Takes note of a leader's message: it is alive, and this is its time.
     fn heard(&self, node: &Running, request: &peer::AppendRequest) {
-        let leader = request
-            .vote
-            .map_or((0, 0), |vote| (vote.term, vote.node_id));
-        let (term, node_id) = leader;
-        let leader = LeaderId { term, node_id };
-        if node.raft.heard_from_leader(leader) && request.clock_ns > 0 {
+        let Ok(vote) = wire::vote_in(request.vote) else {
+            return;
+        };
+        if node.raft.heard_from_leader(vote.leader_id) && request.clock_ns > 0 {
             self.clock.follow(request.clock_ns);
         }
     }
