@@ -15,7 +15,7 @@ use openraft::errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError
 use openraft::impls::BasicNode;
 use openraft::metrics::RaftServerMetrics;
 use openraft::type_config::alias::WatchReceiverOf;
-use openraft::{Config, Instant, ReadPolicy, SnapshotPolicy};
+use openraft::{Config, Instant, OptionalSend, OptionalSync, ReadPolicy, SnapshotPolicy};
 
 pub mod batches;
 mod change;
@@ -247,10 +247,7 @@ impl Raft {
 
     /// Waits until who leads may have changed, or some time has passed.
     pub async fn leadership_changed(&self, at_most: Duration) {
-        let mut metrics = self.server.clone();
-        metrics.borrow_and_update();
-        // Either way the caller looks again.
-        let _ = tokio::time::timeout(at_most, metrics.changed()).await;
+        changed(self.server.clone(), at_most).await;
     }
 
     /// Takes note of a leader's message; false if that leader's time is over.
@@ -375,6 +372,22 @@ fn config(options: &Options) -> Config {
         backoff: "50ms 100ms 200ms ...1s".into(),
         ..Config::default()
     }
+}
+
+/// Waits for news, or for some time.
+async fn changed<T: OptionalSend + OptionalSync>(
+    mut watched: WatchReceiverOf<TypeConfig, T>,
+    at_most: Duration,
+) {
+    watched.borrow_and_update();
+    let changed = async {
+        if watched.changed().await.is_err() {
+            // Raft has stopped. Who looked again at once, and again, would take the processor from the node's end.
+            std::future::pending::<()>().await;
+        }
+    };
+    // Either way the caller looks again.
+    let _ = tokio::time::timeout(at_most, changed).await;
 }
 
 fn now_ms() -> u64 {

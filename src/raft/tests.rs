@@ -1,6 +1,7 @@
 //! Openraft's own suite over our log and state machine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{StorageError, type_config::TypeConfigExt};
@@ -36,6 +37,15 @@ fn blank(index: u64) -> Entry {
         log_id: log_id(index),
         payload: Payload::Blank,
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_news_of_a_raft_that_has_stopped_does_not_spin() {
+    let (news, watched) = TypeConfig::watch_channel(());
+    drop(news);
+    let (began, at_most) = (tokio::time::Instant::now(), Duration::from_millis(20));
+    super::changed(watched, at_most).await;
+    assert!(began.elapsed() >= at_most);
 }
 
 #[test]
@@ -91,7 +101,7 @@ fn a_long_purge_ends_while_the_log_grows() {
         while log.first_index() < 2500 {
             log.blocking_append([blank(next)]).await.unwrap();
             next += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!((log.first_index(), log.last_index()), (2500, next - 1));
     });
