@@ -60,6 +60,7 @@ impl Clock {
         let discipline = Discipline {
             clock_ns: wall_ns(),
             read_at: monotonic(),
+            is_vouched_for: false,
         };
         Self {
             discipline: Mutex::new(discipline),
@@ -72,15 +73,37 @@ impl Clock {
         self.discipline.lock().advance(monotonic(), wall_ns())
     }
 
+    /// A peer whose clock stands there votes for this node. A node that has not been with its cluster since it started
+    /// knows its own wall clock only: should it lead, it goes on from the earliest clock of a quorum, and so no minority's
+    /// clocks can put it ahead.
+    pub fn voted_for(&self, voter_ns: i64) {
+        let mut discipline = self.discipline.lock();
+        if !discipline.is_vouched_for {
+            let now_ns = discipline.advance(monotonic(), wall_ns());
+            discipline.clock_ns = now_ns.min(voter_ns);
+        }
+    }
+
+    /// What a voter says of its clock: before it has been with its cluster, that is what its wall clock shows.
+    pub fn voters_ns(&self) -> i64 {
+        let mut discipline = self.discipline.lock();
+        match discipline.is_vouched_for {
+            true => discipline.advance(monotonic(), wall_ns()),
+            false => wall_ns(),
+        }
+    }
+
     /// Nanoseconds that the wall clock is ahead of this one; negative if behind.
     pub fn wall_ahead_ns(&self) -> i64 {
         let now_ns = self.now_ns();
         wall_ns().saturating_sub(now_ns)
     }
 
-    /// Never answers less than `clock_ns` from now on: the replicated clock is ahead.
+    /// The node has caught up with its cluster, whose replicated clock stands there: never answers less from now on, and
+    /// no vote sets this clock back any more.
     pub fn observe(&self, clock_ns: i64) {
         let mut discipline = self.discipline.lock();
+        discipline.is_vouched_for = true;
         discipline.clock_ns = discipline.clock_ns.max(clock_ns);
     }
 
@@ -89,6 +112,7 @@ impl Clock {
         let mut discipline = self.discipline.lock();
         discipline.clock_ns = leader_ns;
         discipline.read_at = monotonic();
+        discipline.is_vouched_for = true;
     }
 
     /// A new task's uuid: version 7, ordered by time and, within a process, by call.
@@ -106,6 +130,8 @@ impl Clock {
 struct Discipline {
     clock_ns: i64,
     read_at: Duration,
+    /// It has been with the cluster's since the process started.
+    is_vouched_for: bool,
 }
 
 impl Discipline {
@@ -130,6 +156,7 @@ mod tests {
         Discipline {
             clock_ns: clock_s * S,
             read_at: Duration::from_secs(10),
+            is_vouched_for: false,
         }
     }
 
@@ -155,6 +182,36 @@ mod tests {
         let mut clock = at(100);
         assert_eq!(clock.advance(Duration::from_secs(12), 50 * S), 101 * S);
         assert_eq!(clock.advance(Duration::from_secs(12), 50 * S), 101 * S);
+    }
+
+    #[test]
+    fn a_first_leader_goes_on_from_the_earliest_of_its_voters_clocks() {
+        let clock = Clock::new();
+        let wall_ns = wall_ns();
+        clock.voted_for(wall_ns - 1800 * S);
+        clock.voted_for(wall_ns + 1800 * S);
+        let now_ns = clock.now_ns();
+        assert!((wall_ns - 1800 * S..wall_ns - 1000 * S).contains(&now_ns));
+    }
+
+    #[test]
+    fn a_vote_tells_nothing_to_a_clock_that_was_with_its_cluster() {
+        let [led, followed] = [Clock::new(), Clock::new()];
+        let then_ns = wall_ns();
+        led.observe(then_ns - 9 * S);
+        followed.follow(then_ns);
+        for clock in [led, followed] {
+            clock.voted_for(then_ns - 1800 * S);
+            assert!(clock.now_ns() > then_ns - 1000 * S);
+        }
+    }
+
+    #[test]
+    fn a_voter_that_followed_nobody_says_what_its_wall_clock_shows() {
+        let clock = Clock::new();
+        let wall_ns = wall_ns();
+        clock.voted_for(wall_ns - 1800 * S);
+        assert!(clock.voters_ns() >= wall_ns);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn run(bytes: &[u8]) {
         }),
         3 => read(input.rest(), |response: peer::VoteResponse| {
             if let Ok(voted) = wire::voted_in(response) {
-                assert_eq!(wire::voted_in(wire::voted_out(&voted)).unwrap(), voted);
+                assert_eq!(wire::voted_in(wire::voted_out(&voted, 7)).unwrap(), voted);
             }
         }),
         4 => read(input.rest(), |chunk: peer::SnapshotChunk| {

@@ -244,8 +244,12 @@ impl Way {
         let request = wire::vote_request_out(rpc, pre_vote);
         let answer = self
             .call(option, async |mut client| client.vote(request).await)
-            .await?;
-        wire::voted_in(answer.into_inner()).map_err(|error| nonsense(&error))
+            .await?
+            .into_inner();
+        if answer.granted && !pre_vote && answer.clock_ns > 0 {
+            self.clock.voted_for(answer.clock_ns);
+        }
+        wire::voted_in(answer).map_err(|error| nonsense(&error))
     }
 
     /// Streams the file as fast as the peer takes it, then waits until it is installed there.

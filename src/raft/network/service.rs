@@ -270,7 +270,11 @@ impl PeerService for PeerServer {
         } else {
             raft.openraft().vote(request).await
         };
-        Ok(Response::new(wire::voted_out(&answer.map_err(stopped)?)))
+        let answer = answer.map_err(stopped)?;
+        Ok(Response::new(wire::voted_out(
+            &answer,
+            self.clock.voters_ns(),
+        )))
     }
 
     async fn transfer_leader(

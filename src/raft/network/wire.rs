@@ -137,11 +137,12 @@ pub fn vote_request_in(request: peer::VoteRequest) -> Result<VoteRequest<TypeCon
     Ok(vote)
 }
 
-pub fn voted_out(response: &VoteResponse<TypeConfig>) -> peer::VoteResponse {
+pub fn voted_out(response: &VoteResponse<TypeConfig>, clock_ns: i64) -> peer::VoteResponse {
     peer::VoteResponse {
         vote: Some(vote_out(&response.vote)),
         granted: response.vote_granted,
         last_log_id: log_id_out(response.last_log_id),
+        clock_ns,
     }
 }
 
@@ -219,7 +220,7 @@ mod tests {
             assert_eq!(appended_in(appended_out(result.clone())).unwrap(), result);
         }
         let voted = VoteResponse::new(vote(false), Some(log_id(9)), true);
-        assert_eq!(voted_in(voted_out(&voted)).unwrap(), voted);
+        assert_eq!(voted_in(voted_out(&voted, 7)).unwrap(), voted);
         let mut asked = VoteRequest::new(vote(false), Some(log_id(0)));
         asked.leadership_transfer = true;
         assert_eq!(

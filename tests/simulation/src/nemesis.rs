@@ -58,6 +58,10 @@ impl Nemesis {
                 for id in (1..=NODES).filter(|id| *id != spared) {
                     self.crash(sim, id, true, now_ms);
                 }
+                if all && self.chance.random_bool(0.5) {
+                    // Nobody is left who knows what time it was.
+                    self.set_clock(node);
+                }
             }
             5 => self.fail_disk(node),
             6..8 => self.cut_power_soon(node),
