@@ -1,7 +1,5 @@
-//! Who belongs to the cluster: shows it, changes it, and sees changes through.
+//! Who belongs to the cluster: shows it, and changes it.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -10,14 +8,10 @@ use super::Node;
 use crate::clock;
 use crate::proto::cluster::{self, ChangeRequest, ChangeResponse, change_request::Change};
 use crate::raft::network::greet::Greeted;
-use crate::raft::{ChangeFailure, Leadership, Status};
+use crate::raft::{ChangeFailure, Leadership};
 
-/// How often the leader looks after the members.
-const TEND_INTERVAL: Duration = Duration::from_millis(250);
-/// A node that follows gets its vote once it is at most so many entries behind.
-const CAUGHT_UP_ENTRIES: u64 = 256;
-/// A node that knows no leader for so many turns asks whether it was removed, and so on.
-const LONELY_TURNS: u32 = 16;
+/// How often to look whether what is waited for has come.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long to wait for a node that is to be added.
 const NEWCOMER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a leader may take to hand over.
@@ -195,7 +189,7 @@ async fn add(node: &Node, new: &cluster::Member) -> Changed {
     loop {
         match node.raft.status().member(id) {
             Some(member) if member.is_voter => break,
-            Some(_) => tokio::time::sleep(TEND_INTERVAL).await,
+            Some(_) => tokio::time::sleep(LOOK_AGAIN).await,
             None => return Err(refused(format!("node {id} was removed meanwhile"))),
         }
         if !node.raft.is_leader() {
@@ -242,7 +236,7 @@ async fn greet_patiently(node: &Node, address: &str) -> Result<Greeted, String> 
         match node.peers.greet(address).await {
             Ok(greeted) if greeted.cluster_id.is_some() => return Ok(greeted),
             answer if clock::monotonic() >= until => return answer,
-            _ => tokio::time::sleep(TEND_INTERVAL).await,
+            _ => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
 }
@@ -273,79 +267,6 @@ async fn remove(node: &Node, id: u64) -> Changed {
 /// Waits until no change is under way.
 async fn settled(node: &Node) {
     while node.raft.status().is_changing && node.raft.is_leader() {
-        tokio::time::sleep(TEND_INTERVAL / 5).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
-}
-
-/// Sees changes through, whoever began them: a node that has caught up gets its vote, and
-/// addresses follow the configuration.
-pub async fn tend(node: Node) {
-    let mut lonely = 0;
-    loop {
-        tokio::time::sleep(TEND_INTERVAL).await;
-        lonely = match node.raft.leadership() {
-            Leadership::Nobody => lonely + 1,
-            _ => {
-                node.removed.store(false, Ordering::Relaxed);
-                0
-            }
-        };
-        if lonely % LONELY_TURNS == LONELY_TURNS - 1 {
-            let removed = is_removed(&node).await;
-            node.removed.store(removed, Ordering::Relaxed);
-        }
-        for member in node.raft.status().members {
-            node.peers.learn(member.id, &member.address);
-        }
-        if !node.raft.is_leader() {
-            continue;
-        }
-        let status = node.raft.status();
-        if status.is_changing {
-            continue;
-        }
-        let changed = if let Some(id) = caught_up(&status) {
-            tracing::info!(id, "the node has caught up: it gets its vote");
-            node.raft.promote(id).await
-        } else {
-            match moved(&node, &status) {
-                moved if moved.is_empty() => continue,
-                moved => node.raft.set_addresses(moved).await,
-            }
-        };
-        if let Err(why) = changed {
-            tracing::warn!("the members can't be changed: {why}; will try again");
-        }
-    }
-}
-
-/// Whether a member says that this node is none: nobody tells a node that was removed.
-async fn is_removed(node: &Node) -> bool {
-    let members = node.raft.status().members;
-    let others = members.iter().filter(|member| member.id != node.peers.me());
-    let greetings = others.map(async |member| {
-        let address = node.peers.address(member.id)?;
-        node.peers.greet(&address).await.ok()?.asker_is_member
-    });
-    join_all(greetings).await.contains(&Some(false))
-}
-
-/// A node without a vote that is almost up to date.
-fn caught_up(status: &Status) -> Option<u64> {
-    let mut learners = status.members.iter().filter(|member| !member.is_voter);
-    let learner = learners.find(|member| {
-        let matched = member.matched_index.unwrap_or(0);
-        matched > 0 && matched + CAUGHT_UP_ENTRIES >= status.last_log_index
-    });
-    learner.map(|learner| learner.id)
-}
-
-/// Members whose address in the log is not the configured one.
-fn moved(node: &Node, status: &Status) -> BTreeMap<u64, String> {
-    let configured = node.peers.configured();
-    let moved = status.members.iter().filter_map(|member| {
-        let address = configured.get(&member.id)?;
-        (*address != member.address).then(|| (member.id, address.clone()))
-    });
-    moved.collect()
 }

@@ -22,6 +22,7 @@ pub mod remedy;
 pub mod schedules;
 mod scrub;
 mod sweep;
+mod tend;
 mod wait;
 
 use crate::clock::Clock;
@@ -111,7 +112,7 @@ impl Node {
         tokio::spawn(maintenance::watch_raft(node.clone()));
         tokio::spawn(maintenance::compact(node.clone(), options.snapshot_every));
         tokio::spawn(maintenance::note_synced(node.clone()));
-        tokio::spawn(members::tend(node.clone()));
+        tokio::spawn(tend::run(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
         tokio::spawn(scrub::compare(node.clone()));
         if let Some(every) = options.scrub_every {

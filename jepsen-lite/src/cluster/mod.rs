@@ -207,21 +207,24 @@ impl Cluster {
         Ok(())
     }
 
-    /// Cuts the power of all these nodes in the same moment. Their disks are mounted again, and the nodes don't run. What that lost, where
-    /// it is to be measured: then the nodes stand still for a moment before the cut, so that it hits no sync that is under way.
+    /// Cuts the power of all these nodes in the same moment: they are stopped, and a moment later nothing reaches their disks any more.
+    /// Those are mounted again, and the nodes don't run. What that lost, where it is to be measured: then no sync is under way at the cut.
     pub async fn cut_power(&mut self, ids: &[u64], is_measured: bool) -> Result<Loss, Failed> {
-        let mut before = Vec::new();
-        if is_measured {
-            // Whoever is stopped answers nobody any more: this is the moment of the cut.
-            for id in ids {
-                self.node(*id)?.signal(Signal::STOP)?;
-            }
-            before = self.contents(ids).await?;
+        let mut switches = Vec::new();
+        for id in ids {
+            switches.push(self.node(*id)?.disk()?.switch()?);
         }
-        let nodes = self.nodes.iter();
-        let cuts = nodes.filter(|node| ids.contains(&node.place.node));
-        let cuts = cuts.map(async |node| node.disk()?.cut().await);
-        futures::future::try_join_all(cuts).await?;
+        // Whoever is stopped answers nobody any more, whatever its syncs come to: this is the moment of the cut.
+        for id in ids {
+            self.node(*id)?.signal(Signal::STOP)?;
+        }
+        let before = match is_measured {
+            true => self.contents(ids).await?,
+            false => Vec::new(),
+        };
+        for switch in switches {
+            switch.turn_off()?;
+        }
         for id in ids {
             let node = self.node(*id)?;
             node.kill().await?;
