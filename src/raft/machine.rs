@@ -21,7 +21,7 @@ use crate::store::{Changes, SnapshotFile, State, Store, StoreError, View, read_s
 use crate::work;
 
 /// What works on snapshots.
-const THREAD: &str = "snapshot";
+pub(super) const THREAD: &str = "snapshot";
 /// Entries applied before other tasks get their turn.
 const ENTRIES_A_TURN: u64 = 64;
 
@@ -195,8 +195,18 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_current_snapshot(
         &mut self,
     ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
-        let newest = self.store.newest_snapshot()?;
-        newest.map(|newest| snapshot_of(newest.path)).transpose()
+        let Some(newest) = self.store.newest_snapshot()? else {
+            return Ok(None);
+        };
+        let snapshot = match snapshot_of(newest.path) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                // Raft would stop here, and the state that the snapshot is made of is in order.
+                tracing::error!(%error, "a snapshot is damaged: a new one takes its place");
+                snapshot_of(write_snapshot(&self.store).await?.path)?
+            }
+        };
+        Ok(Some(snapshot))
     }
 }
 

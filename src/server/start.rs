@@ -177,7 +177,7 @@ async fn start_raft(
     };
     let (log, store) = open(&directory.group(0), remedy, report.clone()).await?;
     let replay = tokio::spawn(report_replay(log.last_index(), store.clone(), report));
-    let network = Network::new(peers.clone(), clock.clone());
+    let network = Network::new(peers.clone(), clock.clone(), store.clone());
     let keep_entries = match config.cluster {
         Some(_) => config.snapshot_every / KEEP_SHARE,
         None => 0,

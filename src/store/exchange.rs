@@ -20,6 +20,7 @@ use super::snapshot::{
 };
 use super::state::State;
 use super::sum::Sum;
+use super::verify::check_snapshot;
 use super::view::Result;
 use super::{StoreError, View};
 
@@ -54,8 +55,13 @@ impl Inner {
         let path = snapshot_path(dir, index);
         let newest = list_snapshots(dir)?.into_iter().next();
         if let Some(same) = newest.filter(|newest| newest.index == index) {
-            disk.end_scan();
-            return Ok(same);
+            match check_snapshot(&same) {
+                Ok(_) => {
+                    disk.end_scan();
+                    return Ok(same);
+                }
+                Err(error) => tracing::error!(%error, "a snapshot is written anew"),
+            }
         }
         let tmp = path.with_extension(UNFINISHED);
         let written = (|| {

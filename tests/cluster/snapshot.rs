@@ -5,7 +5,7 @@ use std::time::Duration;
 use corndogs::proto::v1alpha1::*;
 
 use crate::common::cluster::{Cluster, Node};
-use crate::common::{Api, Random, until};
+use crate::common::{Api, Random, plant, until};
 
 const SNAPSHOT_EVERY: u64 = 100;
 
@@ -137,6 +137,31 @@ async fn a_new_node_joins_an_old_cluster() {
     let words = ["add-node", &member, "--deadline", "60s"];
     cluster.command_done(2, &words).await;
     assert_caught_up(&mut cluster, 4, &tasks).await;
+}
+
+/// The checkpoint that it is made of is in order: nobody has to be told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_snapshot_is_written_anew_before_it_is_needed() {
+    let mut random = Random::seeded("damaged snapshot");
+    let mut cluster = start().await;
+    let (follower, _) = cluster.follower_and_leader(&mut random).await;
+    let tasks = leave_behind(&cluster, 0, 300, &mut random).await;
+    cluster.node_mut(follower).kill();
+    plant::damage_snapshot(cluster.node(follower).data_dir(), true);
+    cluster.node_mut(follower).start();
+    cluster.node_mut(follower).ready().await;
+
+    let leader = cluster.leader().await;
+    plant::damage_snapshot(cluster.node(leader).data_dir(), false);
+    let node = cluster.add(4);
+    node.start();
+    node.says(&["add-node"]).await;
+    let member = node.member();
+    let words = ["add-node", &member, "--deadline", "60s"];
+    cluster.command_done(follower, &words).await;
+    assert_caught_up(&mut cluster, 4, &tasks).await;
+    let said = cluster.node(leader).stderr();
+    assert!(said.contains("this node's snapshot is damaged"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! Changes what a stopped node has on disk, as no checksum tells of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The checkpoint, and what says how it was last finished: a changed header must not look like a lost end.
 fn open(data_dir: &Path) -> sled::Db {
@@ -51,13 +51,28 @@ pub fn change_hash(data_dir: &Path, hash: u64) {
 
 /// Flips a bit in the middle of the largest file of the log.
 pub fn damage_log(data_dir: &Path) {
-    let files = fs::read_dir(data_dir.join("group-0/log")).unwrap();
+    let path = largest_file(&data_dir.join("group-0/log"));
+    let middle = fs::metadata(&path).unwrap().len() / 2;
+    flip_bit(&path, middle as usize);
+}
+
+/// Flips a bit in the snapshot: in its header, or in the middle of its rows.
+pub fn damage_snapshot(data_dir: &Path, in_header: bool) {
+    let path = largest_file(&data_dir.join("group-0/snapshot"));
+    let middle = fs::metadata(&path).unwrap().len() as usize / 2;
+    flip_bit(&path, if in_header { 40 } else { middle });
+}
+
+fn largest_file(directory: &Path) -> PathBuf {
+    let files = fs::read_dir(directory).unwrap();
     let files = files.map(|entry| entry.unwrap().path());
-    let path = files
+    files
         .max_by_key(|path| fs::metadata(path).unwrap().len())
-        .unwrap();
-    let mut bytes = fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x10;
-    fs::write(&path, bytes).unwrap();
+        .unwrap()
+}
+
+fn flip_bit(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 0x10;
+    fs::write(path, bytes).unwrap();
 }

@@ -18,7 +18,7 @@ use openraft::raft::{
 use openraft::type_config::alias::SnapshotOf;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
+use tonic::{Code, Status};
 
 mod dial;
 pub mod forward;
@@ -36,7 +36,7 @@ use super::machine::SnapshotData;
 use super::types::{TypeConfig, Vote};
 use crate::clock::{self, Clock};
 use crate::proto::peer;
-use crate::store::pieces;
+use crate::store::{Store, pieces};
 use crate::work;
 use peers::{Client, Peers, Purpose};
 
@@ -53,12 +53,17 @@ type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 pub struct Network {
     peers: Peers,
     clock: Arc<Clock>,
+    store: Store,
 }
 
 impl Network {
-    /// To those peers. Appends carry that clock.
-    pub fn new(peers: Peers, clock: Arc<Clock>) -> Self {
-        Self { peers, clock }
+    /// To those peers. Appends carry that clock, and snapshots are of that store.
+    pub fn new(peers: Peers, clock: Arc<Clock>, store: Store) -> Self {
+        Self {
+            peers,
+            clock,
+            store,
+        }
     }
 
     fn way(&self, target: u64, node: &BasicNode, purpose: Purpose) -> Way {
@@ -68,6 +73,7 @@ impl Network {
             purpose,
             peers: self.peers.clone(),
             clock: self.clock.clone(),
+            store: self.store.clone(),
         }
     }
 }
@@ -90,6 +96,7 @@ pub struct Way {
     purpose: Purpose,
     peers: Peers,
     clock: Arc<Clock>,
+    store: Store,
 }
 
 impl Way {
@@ -285,10 +292,16 @@ impl Way {
             Err(status) => Err(status),
         };
         self.peers.note(self.target, &answer);
-        let unreachable = |status: Status| {
-            StreamingError::Unreachable(Unreachable::from_string(peers::trouble(&status)))
+        let answer = match answer {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => {
+                if status.code() == Code::DataLoss {
+                    snapshot::mend(&self.store).await;
+                }
+                let trouble = Unreachable::from_string(peers::trouble(&status));
+                return Err(StreamingError::Unreachable(trouble));
+            }
         };
-        let answer = answer.map_err(unreachable)?.into_inner();
         let vote = wire::vote_in(answer.vote)
             .map_err(|error| StreamingError::Network(NetworkError::from_string(error)))?;
         tracing::info!(peer = self.target, "the snapshot is installed there");

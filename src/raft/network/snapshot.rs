@@ -13,16 +13,17 @@ use crate::proto::durable;
 use crate::proto::peer::{SnapshotChunk, SnapshotStart, snapshot_chunk::Part};
 use crate::raft::Raft;
 use crate::raft::codec::membership_from_bytes;
-use crate::raft::machine::SnapshotData;
+use crate::raft::machine::{self, SnapshotData, THREAD};
 use crate::raft::types::{TypeConfig, Vote};
-use crate::store::SteadyFile;
+use crate::store::verify::check_snapshot;
+use crate::store::{SnapshotFile, SteadyFile, Store};
 use crate::work;
 use prost::Message;
 
 /// Takes the whole stream and installs it; what this node promised by then is the answer.
 ///
-/// The file's own checksums tell whether all has come as it was sent. Whatever goes wrong
-/// leaves nothing behind, and the leader sends the snapshot again.
+/// Whatever goes wrong leaves nothing behind, and the leader sends the snapshot again. One that is damaged is refused with
+/// `DATA_LOSS` before Raft has it, which would stop for good: the leader then looks at its own.
 pub async fn receive(raft: &Raft, mut chunks: Streaming<SnapshotChunk>) -> Result<Vote, Status> {
     let Some(Part::Start(start)) = chunks.message().await?.and_then(|chunk| chunk.part) else {
         return Err(Status::invalid_argument(
@@ -39,6 +40,7 @@ pub async fn receive(raft: &Raft, mut chunks: Streaming<SnapshotChunk>) -> Resul
     save(&path, start.file_bytes, &mut chunks)
         .await?
         .map_err(failed)?;
+    check(&path, &meta).await?;
     let snapshot = SnapshotOf::<TypeConfig, SnapshotData> {
         meta,
         snapshot: SnapshotData { path: path.clone() },
@@ -47,6 +49,38 @@ pub async fn receive(raft: &Raft, mut chunks: Streaming<SnapshotChunk>) -> Resul
     let installed = installed.map_err(|fatal| Status::unavailable(fatal.to_string()))?;
     drop(incoming);
     Ok(installed.vote)
+}
+
+/// Reads what came, row by row.
+async fn check(path: &Path, meta: &SnapshotMetaOf<TypeConfig>) -> Result<(), Status> {
+    let file = SnapshotFile {
+        path: path.to_owned(),
+        index: meta.last_log_id.map_or(0, |log_id| log_id.index),
+        bytes: 0,
+    };
+    let checked = work::long(THREAD, move || check_snapshot(&file)).await;
+    let checked = checked.map_err(|error| Status::unavailable(error.to_string()))?;
+    checked
+        .map(drop)
+        .map_err(|error| Status::data_loss(format!("the snapshot that came: {error}")))
+}
+
+/// A peer refused this node's snapshot as damaged: if it is, a new one takes its place.
+pub(super) async fn mend(store: &Store) {
+    if let Err(error) = try_to_mend(store).await {
+        tracing::error!(%error, "no new snapshot can be written; will try again");
+    }
+}
+
+async fn try_to_mend(store: &Store) -> io::Result<()> {
+    let Some(newest) = store.newest_snapshot()? else {
+        return Ok(());
+    };
+    if let Err(error) = work::long(THREAD, move || check_snapshot(&newest)).await? {
+        tracing::error!(%error, "this node's snapshot is damaged: a new one takes its place");
+        machine::write_snapshot(store).await?;
+    }
+    Ok(())
 }
 
 /// A file that is removed again, unless it was moved into its place.
