@@ -184,6 +184,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let voted = peer::VoteResponse {
         vote: Some(vote()),
         granted: true,
+        clock_ns: 1_700_000_000_000_000_000,
         last_log_id: Some(log_id(6)),
     };
     seeds.push(seed(3, &voted));
