@@ -93,6 +93,26 @@ async fn a_node_with_a_damaged_log_comes_back_as_it_says() {
     cluster.assert_same_state().await;
 }
 
+/// The leader had counted on what is gone. It must not stumble over that: it sends it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_the_end_of_its_log_gets_it_again() {
+    let mut random = Random::seeded("lost end");
+    let mut cluster = Cluster::start(3).await;
+    let (follower, leader) = cluster.follower_and_leader(&mut random).await;
+    for _ in 0..20 {
+        let submit = SubmitTaskRequest::default();
+        cluster.api(leader).submit(submit).await.unwrap();
+    }
+    cluster.assert_same_state().await;
+    cluster.node_mut(follower).kill();
+    plant::lose_end_of_log(cluster.node(follower).data_dir());
+    cluster.node_mut(follower).start();
+    cluster.node_mut(follower).ready().await;
+    assert_eq!(cluster.leader().await, leader);
+    cluster.api(follower).assert_serves().await;
+    cluster.assert_same_state().await;
+}
+
 /// Nothing is taken out that has its data, or could not come back at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_not_empty_stays_in() {

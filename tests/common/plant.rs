@@ -56,6 +56,19 @@ pub fn damage_log(data_dir: &Path) {
     flip_bit(&path, middle as usize);
 }
 
+/// Takes the last bytes of the log, as a disk does that loses what it said was written: it looks like an end that a crash tore.
+pub fn lose_end_of_log(data_dir: &Path) {
+    let group = data_dir.join("group-0");
+    // What tells that the end was synced comes up to a second late.
+    let note = group.join("log-synced");
+    if note.exists() {
+        fs::remove_file(note).unwrap();
+    }
+    let path = largest_file(&group.join("log"));
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 10).unwrap();
+}
+
 /// Flips a bit in the snapshot: in its header, or in the middle of its rows.
 pub fn damage_snapshot(data_dir: &Path, in_header: bool) {
     let path = largest_file(&data_dir.join("group-0/snapshot"));
