@@ -26,7 +26,7 @@ const LONGEST_LOOK: Duration = Duration::from_millis(100);
 const SHORTEST_LOOK: Duration = Duration::from_millis(20);
 
 impl Node {
-    /// Times out what is due at `at_time_ns` (0 means now) in one queue, or in all if it is empty.
+    /// Times out what is due at `at_time_ns` (0 means now, by the replicated clock) in one queue, or in all if it is empty.
     ///
     /// Goes on in bounded steps, and answers with the last one's outcome, which counts them all; an
     /// error leaves what the steps before it did. With a key, the last outcome is remembered, and
@@ -37,10 +37,6 @@ impl Node {
         queue: &str,
         key: Option<durable::RequestKey>,
     ) -> Result<Outcome, NodeError> {
-        let at_time_ns = match at_time_ns {
-            0 => self.clock.now_ns(),
-            at_time_ns => at_time_ns,
-        };
         let mut already = 0;
         let mut after = None;
         loop {
@@ -228,7 +224,7 @@ pub async fn time_out(node: Node, interval: Duration) {
         let now_ns = node.clock.now_ns();
         let swept = match node.anything_due(now_ns) {
             Ok(false) => continue,
-            Ok(true) => node.clean_up(now_ns, "", None).await,
+            Ok(true) => node.clean_up(0, "", None).await,
             Err(error) => Err(error),
         };
         match swept {

@@ -12,6 +12,10 @@ use crate::store::{Change, StoreError, View};
 
 pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<Step, StoreError> {
     let limit = limit(time_out.limit);
+    let at_time_ns = match time_out.at_time_ns {
+        0 => now_ns,
+        at_time_ns => at_time_ns,
+    };
     let mut after = time_out.after.map(|after| Deadline {
         at_ns: after.at_ns,
         seq: after.seq,
@@ -20,7 +24,7 @@ pub(super) fn step(view: &impl View, now_ns: i64, time_out: TimeOut) -> Result<S
     let mut looked_at = 0;
     while looked_at < limit {
         let next = view.next_deadline(after)?;
-        let Some((deadline, uuid)) = next.filter(|next| next.0.at_ns < time_out.at_time_ns) else {
+        let Some((deadline, uuid)) = next.filter(|next| next.0.at_ns < at_time_ns) else {
             break;
         };
         let Some(before) = view.live(uuid)? else {

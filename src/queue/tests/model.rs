@@ -761,13 +761,17 @@ impl Model {
             .after
             .as_ref()
             .map(|after| (after.at_ns, after.seq));
+        let at_time_ns = match time_out.at_time_ns {
+            0 => self.clock,
+            at_time_ns => at_time_ns,
+        };
         let mut due = Vec::new();
         for (at, entry) in self.tasks.iter().enumerate() {
             let row = &entry.row;
             let starts = row.updated.max(row.not_before);
             let passes = i128::from(starts) + i128::from(row.timeout) * 1_000_000_000;
             let runs = entry.archived.is_none() && row.timeout > 0;
-            if runs && passes < i128::from(time_out.at_time_ns) {
+            if runs && passes < i128::from(at_time_ns) {
                 let deadline = (passes as i64, row.arrival);
                 if after.is_none_or(|after| after < deadline) {
                     due.push((deadline, at));

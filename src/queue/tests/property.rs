@@ -474,7 +474,10 @@ impl Resolver {
                 limit,
                 already,
             } => Kind::TimeOut(TimeOut {
-                at_time_ns: model.clock + at_s * NS_PER_S,
+                at_time_ns: match at_s {
+                    0 => 0,
+                    at_s => model.clock + at_s * NS_PER_S,
+                },
                 queue,
                 after: self.resume.filter(|_| resume),
                 limit,

@@ -356,7 +356,7 @@ impl Script {
                 target: Some(self.read_target(args)?),
             }),
             "timeout" => Kind::TimeOut(durable::TimeOut {
-                at_time_ns: args.take_key("at").map_or(Ok(self.now_ns), read_time)?,
+                at_time_ns: args.take_key("at").map_or(Ok(0), read_time)?,
                 queue: args.take_key("queue").unwrap_or_default().into(),
                 after: args.take_key("after").map(read_deadline).transpose()?,
                 limit: read_number(args, "limit")?.try_into()?,

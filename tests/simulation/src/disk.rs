@@ -117,6 +117,11 @@ pub fn synced(path: &Path) -> Option<Result<(), c_int>> {
     Some(Ok(()))
 }
 
+/// Whether a file is one of a node that runs.
+pub fn is_live(path: &Path) -> bool {
+    disks().of(path).is_some_and(|(disk, _)| !disk.is_over)
+}
+
 /// A file gets another name.
 pub fn renamed(from: &Path, to: &Path) {
     let before = fs::read(to).ok();

@@ -90,6 +90,26 @@ unsafe extern "C" fn getrandom(buffer: *mut c_void, length: usize, flags: c_uint
     }
 }
 
+/// Whether this is the thread that runs the simulation, and not one that a library made.
+fn is_simulations_thread() -> bool {
+    CHANCE.with_borrow(|chance| chance.is_some())
+}
+
+/// The log's own thread syncs while the thread that runs the simulation waits for it, and not while that does something that a
+/// power cut would meet sooner or later: which of them comes first would be chance.
+fn until_the_simulation_waits() {
+    let state = format!("/proc/self/task/{}/stat", std::process::id());
+    let waits = || {
+        let state = std::fs::read_to_string(&state).unwrap_or_default();
+        state
+            .rsplit_once(')')
+            .is_none_or(|(_, rest)| rest.starts_with(" S"))
+    };
+    while !waits() {
+        std::thread::yield_now();
+    }
+}
+
 fn path_of(fd: RawFd) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()
 }
@@ -100,7 +120,15 @@ fn fail(error: c_int) -> c_int {
 }
 
 fn sync(fd: RawFd, syscall: c_long) -> c_int {
-    match path_of(fd).and_then(|path| disk::synced(&path)) {
+    let path = path_of(fd);
+    if let Some(path) = &path
+        && path.extension().is_some_and(|extension| extension == "wal")
+        && !is_simulations_thread()
+        && disk::is_live(path)
+    {
+        until_the_simulation_waits();
+    }
+    match path.and_then(|path| disk::synced(&path)) {
         Some(Ok(())) => 0,
         Some(Err(error)) => fail(error),
         None => unsafe { libc::syscall(syscall, fd) as c_int },
