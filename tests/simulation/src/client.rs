@@ -49,6 +49,9 @@ struct Lease {
     holder: String,
     asked_ms: u64,
     told_ms: u64,
+    /// By the replicated clock, nanoseconds since 1970.
+    from_ns: i64,
+    until_ns: i64,
 }
 
 thread_local! {
@@ -188,6 +191,8 @@ impl Caller {
             holder: format!("{}-{}", self.name, self.calls),
             asked_ms,
             told_ms: now_ms(),
+            from_ns: task.update_time,
+            until_ns: task.expires_at,
         };
         told(|told| told.lease(&task, lease));
         Some(task)
@@ -394,7 +399,7 @@ impl Told {
     }
 }
 
-/// A lease is not given away before its time is over, at whatever speed the clock ran.
+/// A lease is not given away before its time is over: by the replicated clock, and at whatever speed that ran.
 fn check_lease(uuid: &str, earlier: (i64, &Lease), later: (i64, &Lease)) {
     let shortest_ms = LEASE_S as u64 * 1000 / FASTEST;
     let (first, second) = (earlier.1.asked_ms, later.1.told_ms);
@@ -403,6 +408,15 @@ fn check_lease(uuid: &str, earlier: (i64, &Lease), later: (i64, &Lease)) {
         violation(format!(
             "{uuid} was leased as {} at {first} ms or later, and as {} at {second} ms or earlier",
             earlier.0, later.0
+        ));
+    }
+    let early_ns = earlier.1.until_ns.saturating_sub(later.1.from_ns);
+    if early_ns > 0 {
+        violation(format!(
+            "{uuid} was leased as {} and, {} ms before that was over by the replicated clock, as {}",
+            earlier.0,
+            early_ns / 1_000_000,
+            later.0
         ));
     }
 }
