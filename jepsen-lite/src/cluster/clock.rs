@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 use crate::Failed;
 
 /// Where Debian, Fedora and Arch keep it.
@@ -15,6 +18,8 @@ const LIBRARIES: [&str; 5] = [
     "/usr/local/lib/faketime/libfaketimeMT.so.1",
 ];
 const RIGHT: &str = "+0";
+/// What libfaketime calls what it shares, before the process's id.
+const OF_A_PROCESS: [&str; 2] = ["faketime_shm_", "sem.faketime_sem_"];
 
 /// Sets the clock of the processes that it dresses, also while they run.
 pub struct FakeClock {
@@ -69,6 +74,29 @@ fn library() -> Option<PathBuf> {
     libraries
         .find(|library| library.is_file())
         .map(Path::to_owned)
+}
+
+/// Removes what libfaketime shares between threads, of processes that were killed: it does so only at an end in order.
+pub fn forget_the_dead() {
+    let Ok(shared) = fs::read_dir("/dev/shm") else {
+        return;
+    };
+    for file in shared.flatten() {
+        let name = file.file_name();
+        let owner = OF_A_PROCESS
+            .iter()
+            .find_map(|prefix| name.to_str()?.strip_prefix(prefix));
+        let owner = owner.and_then(|owner| owner.parse().ok());
+        if owner.and_then(Pid::from_raw).is_some_and(is_dead) {
+            // What stays is a few bytes.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
+/// Whether there is no such process any more.
+pub fn is_dead(process: Pid) -> bool {
+    test_kill_process(process) == Err(Errno::SRCH)
 }
 
 /// Why this machine can't do it.

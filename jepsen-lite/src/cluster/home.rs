@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::clock::{forget_the_dead, is_dead};
 use super::volume::unmount_now;
 use crate::Failed;
 
@@ -34,8 +35,15 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        forget_the_dead();
+    }
+}
+
 /// Ends the nodes, unmounts the volumes and removes the data of runs that were killed.
 pub fn clean_up_after_the_dead() {
+    forget_the_dead();
     let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
         return;
     };
@@ -56,7 +64,7 @@ pub fn clean_up_after_the_dead() {
 fn is_orphan(home: &Path) -> bool {
     let owner = fs::read_to_string(home.join(OWNER)).unwrap_or_default();
     let owner = owner.parse().ok().and_then(Pid::from_raw);
-    owner.is_some_and(|owner| test_kill_process(owner) == Err(rustix::io::Errno::SRCH))
+    owner.is_some_and(is_dead)
 }
 
 /// Kills whoever was started with a data directory in there.
