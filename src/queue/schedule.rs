@@ -91,7 +91,9 @@ pub(super) fn tick(view: &impl View, now_ns: i64, tick: Tick) -> Result<Step, St
     let schedule = find(view, &tick.name)?;
     let is_due = |schedule: &Schedule| {
         let is_next = schedule.next_ns != 0 && schedule.next_ns == tick.tick_ns;
-        is_next && schedule.generation == tick.generation && !schedule.is_paused
+        // A node that led before may have had a clock that is ahead of the entry's.
+        let has_come = tick.tick_ns <= now_ns;
+        is_next && has_come && schedule.generation == tick.generation && !schedule.is_paused
     };
     let Some(mut schedule) = schedule.filter(is_due) else {
         return Ok((Outcome::Task(None), Vec::new()));

@@ -860,7 +860,7 @@ impl Model {
         if (schedule.generation, schedule.next_ns) != (tick.generation, tick.tick_ns) {
             return Answer::Task(None);
         }
-        if schedule.next_ns == 0 || schedule.is_paused {
+        if schedule.next_ns == 0 || schedule.is_paused || tick.tick_ns > self.clock {
             return Answer::Task(None);
         }
         schedule.next_ns = tick.next_ns;
