@@ -15,6 +15,12 @@ const RESERVE_SHARE: u64 = 16;
 /// Refuses writes while there is little space or no way to write, and takes them again afterwards.
 pub async fn watch(node: Node, data_dir: PathBuf) {
     loop {
+        if let Some(why) = node.store().broken() {
+            let why = format!("checkpoints can't be written any more: {why}");
+            tracing::error!("{why}: the node stops serving and needs a restart");
+            node.health.set(Health::Failed(why));
+            return;
+        }
         let was_low = matches!(node.health.get(), Health::ReadOnly(_));
         let low = little_space(&data_dir, was_low).or_else(|| stuck(&node));
         match (low, was_low) {

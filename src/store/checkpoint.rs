@@ -63,6 +63,8 @@ pub(super) struct Progress {
     pub disk_bytes: u64,
     /// Why the last attempt failed, if it did.
     pub error: Option<String>,
+    /// How often sled has refused in a row.
+    pub refusals: u32,
 }
 
 /// Starts the thread; in a simulation there is none.
@@ -149,6 +151,10 @@ impl Inner {
         self.progress.send_modify(|progress| {
             progress.failures += 1;
             progress.error = Some(error.to_string());
+            match error {
+                StoreError::Sled { .. } => progress.refusals += 1,
+                _ => progress.refusals = 0,
+            }
         });
     }
 
@@ -193,6 +199,7 @@ impl Inner {
             progress.duration = duration;
             progress.disk_bytes = disk_bytes;
             progress.error = None;
+            progress.refusals = 0;
         });
         // Last: who sees no checkpoint under way sees this one's figures.
         self.forget(frozen);

@@ -379,7 +379,10 @@ fn guarded<T>(path: &Path, action: impl FnOnce() -> sled::Result<T>) -> Result<T
             ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::NotFound => {
                 Err(damaged(error.to_string()))
             }
-            _ => Err(failed("use", path)(error)),
+            _ => Err(StoreError::Sled {
+                path: path.to_owned(),
+                source: error,
+            }),
         },
         Ok(Err(error)) => Err(damaged(error.to_string())),
         Err(_) => Err(damaged("sled panicked".to_owned())),

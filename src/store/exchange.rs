@@ -131,6 +131,7 @@ impl Inner {
         self.progress.send_modify(|progress| {
             progress.index = index;
             progress.error = None;
+            progress.refusals = 0;
             progress.disk_bytes = disk_bytes;
         });
         Ok(snapshot)

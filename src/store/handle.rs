@@ -21,6 +21,8 @@ use crate::clock;
 
 /// Changes may take this many times `memtable_bytes` before the store has no room.
 const ROOM_TIMES: usize = 2;
+/// sled may refuse a checkpoint so often in a row before that counts as final.
+const MOST_REFUSALS: u32 = 3;
 
 /// The store over a checkpoint: a shared handle, cheap to clone.
 ///
@@ -179,6 +181,15 @@ impl Store {
     /// Why the last attempt to write a checkpoint failed; none if it didn't.
     pub fn health(&self) -> Option<String> {
         self.inner.progress.borrow().error.clone()
+    }
+
+    /// Why no checkpoint can be written until the store is opened again; none if one can.
+    pub fn broken(&self) -> Option<String> {
+        let progress = self.inner.progress.borrow();
+        let error = progress.error.as_ref();
+        error
+            .filter(|_| progress.refusals >= MOST_REFUSALS)
+            .cloned()
     }
 
     /// The last log index in the checkpoint.

@@ -84,6 +84,14 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// The operating system refused something to sled, which goes on refusing it until it is opened again.
+    #[error("use {}: {source}", path.display())]
+    Sled {
+        /// Where sled's files are.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// What was read is not what was written.
     #[error("{what} is damaged: {detail}")]
     Damaged {
@@ -100,7 +108,11 @@ pub enum StoreError {
 impl StoreError {
     /// Whether a disk had no room: that tells nothing of what was read.
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        let source = match self {
+            Self::Io { source, .. } | Self::Sled { source, .. } => source,
+            _ => return false,
+        };
+        source.kind() == io::ErrorKind::StorageFull
     }
 
     /// What was read is not what was written, or a change does not follow on what is stored.

@@ -75,7 +75,7 @@ pub fn open_checkpoint(paths: &Paths, report: &Report) -> Result<Disk> {
         match reopen(paths) {
             Ok(disk) if !can_shrink(paths, &disk)? => return Ok(disk),
             Ok(_) => StoreError::damaged("checkpoint", "far larger than what it holds"),
-            Err(error @ StoreError::Io { .. }) => return Err(error),
+            Err(error @ (StoreError::Io { .. } | StoreError::Sled { .. })) => return Err(error),
             Err(error) => error,
         }
     };

@@ -192,3 +192,39 @@ async fn a_checkpoint_that_cannot_be_synced_loses_nothing() {
     }
     api.assert_serves().await;
 }
+
+/// sled takes a failure for final, even if the disk is well again: the node says what helps, and doesn't go on until it has to stop.
+#[tokio::test]
+async fn a_checkpoint_that_sled_gave_up_asks_for_a_restart() {
+    if !strace_works() {
+        return;
+    }
+    let mut server = Server::start_with(|setup| setup.arg("--snapshot-every", "50")).await;
+    let mut api = server.api().await;
+    let mut strace = attach(&server, "pwrite64").await;
+    let mut tasks = Vec::new();
+    for _ in 0..100 {
+        tasks.push(api.submit(SubmitTaskRequest::default()).await.unwrap());
+    }
+    let http = server.http;
+    until("a checkpoint to fail", async || {
+        (metric(http, "corndogs_checkpoint_failures").await > 0.0).then_some(())
+    })
+    .await;
+    // Detaching is what SIGTERM makes strace do.
+    let detach = Command::new("kill").arg(strace.id().to_string()).status();
+    assert!(detach.unwrap().success());
+    strace.wait().unwrap();
+    until("the word that a restart is needed", async || {
+        let (status, why) = server.readyz().await;
+        (status == 503 && why.contains("restart it")).then_some(())
+    })
+    .await;
+    server.kill();
+    let server = server.restart().await;
+    let mut api = server.api().await;
+    for task in &tasks {
+        assert!(api.get(&task.uuid).await.unwrap().is_some(), "{task:?}");
+    }
+    api.assert_serves().await;
+}

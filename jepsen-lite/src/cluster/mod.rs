@@ -148,6 +148,7 @@ impl Cluster {
             volume,
             child: None,
             log_bytes: 0,
+            may_stop: false,
         });
         Ok(())
     }

@@ -40,6 +40,8 @@ pub struct Node {
     pub(super) child: Option<Child>,
     /// How long the log was at the last start.
     pub(super) log_bytes: u64,
+    /// Its disk has failed since: a while later it may stop over that, and ask for a restart.
+    pub may_stop: bool,
 }
 
 /// What became of a start.
@@ -86,6 +88,7 @@ impl Node {
             links.is_now(self.place.node, child.id());
         }
         self.child = Some(child);
+        self.may_stop = false;
         Ok(())
     }
 
@@ -109,9 +112,15 @@ impl Node {
         Ok(child.id())
     }
 
-    /// Waits until it reads and writes.
+    /// Waits until it reads and writes; does what it asks for if its disk has failed.
     pub async fn ready(&mut self) -> Result<(), Failed> {
-        match self.started(PATIENCE).await? {
+        let mut started = self.started(PATIENCE).await?;
+        if self.may_stop && matches!(&started, Started::Waits(why) if asks_for_a_restart(why)) {
+            self.kill().await?;
+            self.start()?;
+            started = self.started(PATIENCE).await?;
+        }
+        match started {
             Started::Ready => Ok(()),
             Started::Ended(status) => Err(self.failed(&format!("ended by itself: {status}"))),
             Started::Waits(why) => Err(self.failed(&format!("is not ready: {why}"))),
@@ -134,7 +143,8 @@ impl Node {
                 Ok((_, why)) => why.trim().to_owned(),
                 Err(error) => error.to_string(),
             };
-            if began.elapsed() > patience {
+            let is_over = self.may_stop && asks_for_a_restart(&why);
+            if is_over || began.elapsed() > patience {
                 return Ok(Started::Waits(why));
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -256,6 +266,11 @@ impl Node {
             .as_ref()
             .ok_or("the node has no disk of its own")?)
     }
+}
+
+/// Whether that is what `/readyz` says of a node that has stopped over an error.
+fn asks_for_a_restart(why: &str) -> bool {
+    why.contains("restart it")
 }
 
 impl Drop for Node {

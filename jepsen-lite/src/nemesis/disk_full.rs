@@ -68,7 +68,10 @@ pub async fn said(node: &mut Node) -> String {
 /// Waits until a node whose disk is well again is ready; one that has ended or stopped is started again, as its message asks.
 pub async fn mended(node: &mut Node, patience: Duration) -> Result<&'static str, Failed> {
     match node.started(patience).await? {
-        Started::Ready => return Ok("went on"),
+        Started::Ready => {
+            node.may_stop = true;
+            return Ok("went on");
+        }
         Started::Ended(status) if status.code().is_none() => {
             return Err(node.failed(&format!("did not end by itself, but by {status}")));
         }
