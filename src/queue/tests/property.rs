@@ -474,10 +474,7 @@ impl Resolver {
                 limit,
                 already,
             } => Kind::TimeOut(TimeOut {
-                at_time_ns: match at_s {
-                    0 => 0,
-                    at_s => model.clock + at_s * NS_PER_S,
-                },
+                at_time_ns: at_time_ns(model.clock, at_s),
                 queue,
                 after: self.resume.filter(|_| resume),
                 limit,
@@ -603,6 +600,14 @@ impl Resolver {
 
 fn schedule_name(number: u8) -> String {
     format!("schedule {number}")
+}
+
+/// A clean-up that is `at_s` seconds off names its time; one that is not goes by the entry's clock.
+fn at_time_ns(clock_ns: i64, at_s: i64) -> i64 {
+    match at_s {
+        0 => 0,
+        at_s => clock_ns + at_s * NS_PER_S,
+    }
 }
 
 fn target(model: &Model, aim: Aim) -> Target {
