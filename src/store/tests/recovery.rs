@@ -139,7 +139,7 @@ fn where_all_snapshots_are_damaged_too_it_says_so() {
 fn two_processes_cannot_hold_it() {
     let harness = Harness::new();
     let error = Store::open(&harness.path(), Options::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    assert!(matches!(error, StoreError::Sled { .. }), "{error}");
     harness.log.check(harness.store());
 }
 
