@@ -224,7 +224,7 @@ fn check_snapshots(group: &Path, verified: &mut Verified) -> Option<Sound> {
     }
     let mut newest = None;
     for file in files {
-        match verify::check_snapshot(&file) {
+        match verify::check_snapshot(&file.path, file.index) {
             Ok(sound) => {
                 let name = file.path.file_name().unwrap_or_default();
                 let found = format!("{}: {}", name.display(), describe(&sound));

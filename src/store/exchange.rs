@@ -55,7 +55,7 @@ impl Inner {
         let path = snapshot_path(dir, index);
         let newest = list_snapshots(dir)?.into_iter().next();
         if let Some(same) = newest.filter(|newest| newest.index == index) {
-            match check_snapshot(&same) {
+            match check_snapshot(&same.path, index) {
                 Ok(_) => {
                     disk.end_scan();
                     return Ok(same);

@@ -70,12 +70,12 @@ pub fn snapshots(group: &Path) -> Result<Vec<SnapshotFile>> {
     }
 }
 
-/// Reads a whole snapshot, and compares its rows with its hash.
+/// Reads a whole snapshot, and compares its rows with its hash, and its position with the index that it is said to be of.
 ///
 /// # Errors
 /// If it is damaged, or can't be read.
-pub fn check_snapshot(file: &SnapshotFile) -> Result<Sound> {
-    let mut reader = read_snapshot(&file.path)?;
+pub fn check_snapshot(path: &Path, index: u64) -> Result<Sound> {
+    let mut reader = read_snapshot(path)?;
     let (mut sum, mut live) = (Sum::default(), 0);
     for record in reader.by_ref() {
         let record = record?;
@@ -85,7 +85,7 @@ pub fn check_snapshot(file: &SnapshotFile) -> Result<Sound> {
     let header = reader.header();
     let whole = sum.check(header.state_hash);
     whole.map_err(|why| reader.damaged(why))?;
-    if header.position.index != file.index {
+    if header.position.index != index {
         let detail = format!("it holds the state at {}", header.position.index);
         return Err(reader.damaged(&detail));
     }

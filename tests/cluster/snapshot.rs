@@ -145,13 +145,21 @@ async fn a_damaged_snapshot_is_written_anew_before_it_is_needed() {
     let mut random = Random::seeded("damaged snapshot");
     let mut cluster = start().await;
     let (follower, _) = cluster.follower_and_leader(&mut random).await;
-    let tasks = leave_behind(&cluster, 0, 300, &mut random).await;
+    let mut tasks = leave_behind(&cluster, 0, 300, &mut random).await;
     cluster.node_mut(follower).kill();
     plant::damage_snapshot(cluster.node(follower).data_dir(), true);
     cluster.node_mut(follower).start();
     cluster.node_mut(follower).ready().await;
 
+    // Just taken: no other one takes its place before it is needed.
     let leader = cluster.leader().await;
+    let api = cluster.api(leader);
+    until("a snapshot of almost all", async || {
+        tasks.extend(submit(&api, 10, 300, &mut random).await);
+        let own = cluster.node(leader).own_status().await?;
+        (own.last_log_index - own.snapshot_index < SNAPSHOT_EVERY / 2).then_some(())
+    })
+    .await;
     plant::damage_snapshot(cluster.node(leader).data_dir(), false);
     let node = cluster.add(4);
     node.start();
@@ -161,7 +169,10 @@ async fn a_damaged_snapshot_is_written_anew_before_it_is_needed() {
     cluster.command_done(follower, &words).await;
     assert_caught_up(&mut cluster, 4, &tasks).await;
     let said = cluster.node(leader).stderr();
-    assert!(said.contains("this node's snapshot is damaged"), "{said}");
+    assert!(
+        said.contains("found this node's snapshot damaged"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

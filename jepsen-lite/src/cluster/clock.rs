@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::Pid;
 
+use super::tools::is_dead;
 use crate::Failed;
 
 /// Where Debian, Fedora and Arch keep it.
@@ -92,11 +92,6 @@ pub fn forget_the_dead() {
             let _ = fs::remove_file(file.path());
         }
     }
-}
-
-/// Whether there is no such process any more.
-pub fn is_dead(process: Pid) -> bool {
-    test_kill_process(process) == Err(Errno::SRCH)
 }
 
 /// Why this machine can't do it.

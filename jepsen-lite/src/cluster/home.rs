@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::clock::{forget_the_dead, is_dead};
+use super::clock::forget_the_dead;
+use super::tools::is_dead;
 use super::volume::unmount_now;
 use crate::Failed;
 

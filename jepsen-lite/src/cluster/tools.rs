@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 use crate::Failed;
 
 /// Where programs of the administrator lie that are not in everyone's `PATH`.
@@ -36,6 +39,11 @@ pub async fn run(program: &str, arguments: &[&str]) -> Result<String, Failed> {
     let said = String::from_utf8_lossy(&ran.stderr);
     let arguments = arguments.join(" ");
     Err(format!("`{program} {arguments}` failed: {}", said.trim()).into())
+}
+
+/// Whether there is no such process any more.
+pub fn is_dead(process: Pid) -> bool {
+    test_kill_process(process) == Err(Errno::SRCH)
 }
 
 /// A path as an argument.

@@ -32,7 +32,7 @@ pub mod wait;
 mod wire;
 
 use super::codec::{log_id_to_proto, membership_to_proto};
-use super::machine::SnapshotData;
+use super::machine::{self, SnapshotData};
 use super::types::{TypeConfig, Vote};
 use crate::clock::{self, Clock};
 use crate::proto::peer;
@@ -259,6 +259,16 @@ impl Way {
         wire::voted_in(answer).map_err(|error| nonsense(&error))
     }
 
+    /// The peer refused this node's snapshot as damaged: one that is whole takes its place, and is sent next.
+    async fn renew_snapshot(&self) {
+        match machine::write_snapshot(&self.store).await {
+            Ok(_) => {
+                tracing::warn!("a peer found this node's snapshot damaged: it is written anew")
+            }
+            Err(error) => tracing::error!(%error, "no new snapshot can be written; will try again"),
+        }
+    }
+
     /// Streams the file as fast as the peer takes it, then waits until it is installed there.
     /// A peer that is gone is noticed by the connection's pings.
     async fn send_snapshot(
@@ -296,7 +306,7 @@ impl Way {
             Ok(answer) => answer.into_inner(),
             Err(status) => {
                 if status.code() == Code::DataLoss {
-                    snapshot::mend(&self.store).await;
+                    self.renew_snapshot().await;
                 }
                 let trouble = Unreachable::from_string(peers::trouble(&status));
                 return Err(StreamingError::Unreachable(trouble));

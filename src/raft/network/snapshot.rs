@@ -13,10 +13,10 @@ use crate::proto::durable;
 use crate::proto::peer::{SnapshotChunk, SnapshotStart, snapshot_chunk::Part};
 use crate::raft::Raft;
 use crate::raft::codec::membership_from_bytes;
-use crate::raft::machine::{self, SnapshotData, THREAD};
+use crate::raft::machine::{SnapshotData, THREAD};
 use crate::raft::types::{TypeConfig, Vote};
+use crate::store::SteadyFile;
 use crate::store::verify::check_snapshot;
-use crate::store::{SnapshotFile, SteadyFile, Store};
 use crate::work;
 use prost::Message;
 
@@ -40,7 +40,7 @@ pub async fn receive(raft: &Raft, mut chunks: Streaming<SnapshotChunk>) -> Resul
     save(&path, start.file_bytes, &mut chunks)
         .await?
         .map_err(failed)?;
-    check(&path, &meta).await?;
+    check(path.clone(), &meta).await?;
     let snapshot = SnapshotOf::<TypeConfig, SnapshotData> {
         meta,
         snapshot: SnapshotData { path: path.clone() },
@@ -52,35 +52,13 @@ pub async fn receive(raft: &Raft, mut chunks: Streaming<SnapshotChunk>) -> Resul
 }
 
 /// Reads what came, row by row.
-async fn check(path: &Path, meta: &SnapshotMetaOf<TypeConfig>) -> Result<(), Status> {
-    let file = SnapshotFile {
-        path: path.to_owned(),
-        index: meta.last_log_id.map_or(0, |log_id| log_id.index),
-        bytes: 0,
-    };
-    let checked = work::long(THREAD, move || check_snapshot(&file)).await;
+async fn check(path: PathBuf, meta: &SnapshotMetaOf<TypeConfig>) -> Result<(), Status> {
+    let index = meta.last_log_id.map_or(0, |log_id| log_id.index);
+    let checked = work::long(THREAD, move || check_snapshot(&path, index)).await;
     let checked = checked.map_err(|error| Status::unavailable(error.to_string()))?;
     checked
         .map(drop)
         .map_err(|error| Status::data_loss(format!("the snapshot that came: {error}")))
-}
-
-/// A peer refused this node's snapshot as damaged: if it is, a new one takes its place.
-pub(super) async fn mend(store: &Store) {
-    if let Err(error) = try_to_mend(store).await {
-        tracing::error!(%error, "no new snapshot can be written; will try again");
-    }
-}
-
-async fn try_to_mend(store: &Store) -> io::Result<()> {
-    let Some(newest) = store.newest_snapshot()? else {
-        return Ok(());
-    };
-    if let Err(error) = work::long(THREAD, move || check_snapshot(&newest)).await? {
-        tracing::error!(%error, "this node's snapshot is damaged: a new one takes its place");
-        machine::write_snapshot(store).await?;
-    }
-    Ok(())
 }
 
 /// A file that is removed again, unless it was moved into its place.

@@ -134,7 +134,7 @@ fn no_snapshot_is_made_of_a_half_written_checkpoint() {
     std::thread::sleep(std::time::Duration::from_millis(200));
     fails.store(false, Ordering::SeqCst);
     let snapshot = written.join().unwrap().unwrap();
-    verify::check_snapshot(&snapshot).unwrap();
+    verify::check_snapshot(&snapshot.path, snapshot.index).unwrap();
 }
 
 #[test]
