@@ -31,6 +31,8 @@ impl Node {
             if member.id == status.id {
                 return self.describe();
             }
+            // A member that was added a moment ago may not have been tended to yet.
+            self.peers.learn(member.id, &member.address);
             let answer = self.peers.describe(member.id).await;
             answer.unwrap_or_else(|_| cluster::Node {
                 id: member.id,

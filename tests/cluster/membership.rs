@@ -18,10 +18,16 @@ async fn add(cluster: &mut Cluster, id: u64, asked: u64) {
     let member = node.member();
     let words = ["add-node", &member, "--deadline", "60s"];
     cluster.command_done(asked, &words).await;
-    // It was added once it is a voter: that shows at once.
-    let roles = cluster.roles(asked).await;
-    let role = roles.get(&id).map(String::as_str);
-    assert!(matches!(role, Some("follower" | "leader")), "{roles:?}");
+    // It was added once it is a voter. Who knows that it is a member reaches it at once; a follower may know a moment later.
+    for asked in cluster.ids() {
+        until("a new node that votes", async || {
+            let roles = cluster.roles(asked).await;
+            let role = roles.get(&id)?;
+            assert_ne!(role, "unreachable", "asked at {asked}: {roles:?}");
+            matches!(role.as_str(), "follower" | "leader").then_some(())
+        })
+        .await;
+    }
     cluster.node_mut(id).ready().await;
 }
 
