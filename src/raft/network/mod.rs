@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
+mod acks;
 mod dial;
 pub mod forward;
 mod gate;
@@ -156,20 +157,21 @@ impl RaftNetworkV2<TypeConfig> for Way {
 
     fn stream_append<'s, S>(
         &'s mut self,
-        mut input: S,
+        input: S,
         _option: RPCOption,
     ) -> BoxFuture<'s, Rpc<BoxStream<'s, Rpc<StreamAppendResult<TypeConfig>>>>>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
     {
         Box::pin(async move {
+            let (mut requests, unanswered) = acks::follow(input);
             // The first request waits as long as openraft wants to pause after a failure: dial after it.
-            let Some(first) = input.next().await else {
+            let Some(first) = requests.next().await else {
                 return Ok(Box::pin(futures::stream::empty()) as BoxStream<'s, _>);
             };
             let clock = self.clock.clone();
             let requests = futures::stream::iter([first])
-                .chain(input)
+                .chain(requests)
                 .map(move |request| wire::append_out(request, clock.now_ns()));
             let opened = match self.client() {
                 Ok(mut client) => client.append(requests).await,
@@ -181,7 +183,7 @@ impl RaftNetworkV2<TypeConfig> for Way {
                 let answer = answer.map_err(|status| unreachable(&status))?;
                 wire::appended_in(answer).map_err(|error| nonsense(&error))
             });
-            Ok(Box::pin(answers) as BoxStream<'s, _>)
+            Ok(Box::pin(unanswered.answered_by(answers)) as BoxStream<'s, _>)
         })
     }
 
