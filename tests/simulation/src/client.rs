@@ -218,7 +218,7 @@ impl Caller {
     }
 
     /// What was acknowledged to anybody is there, whoever is asked.
-    async fn ask(&mut self) {
+    async fn ask(&mut self, node: usize) {
         let known = told(|told| told.acknowledged.clone());
         if known.is_empty() {
             return;
@@ -233,7 +233,6 @@ impl Caller {
         let uuid = known[self.chance.random_range(first..known.len())].clone();
         let was_completed = told(|told| told.completed.contains_key(&uuid));
         let request = GetTaskRequest { uuid: uuid.clone() };
-        let node = self.chance.random_range(0..self.nodes.len());
         let answer = self.nodes[node].get_task(request);
         let at = name(node as u64 + 1);
         match tokio::time::timeout(PATIENCE, answer).await {
@@ -256,7 +255,10 @@ impl Caller {
         while !world(|world| world.is_over) {
             match self.chance.random_range(0..10) {
                 0..4 => self.submit().await,
-                4 => self.ask().await,
+                4 => {
+                    let node = self.chance.random_range(0..self.nodes.len());
+                    self.ask(node).await;
+                }
                 _ => {
                     if let Some(task) = self.claim().await {
                         match self.chance.random_range(0..10) {
@@ -272,6 +274,15 @@ impl Caller {
             self.pause(1..40).await;
         }
         world(|world| world.working -= 1);
+        Ok(())
+    }
+
+    /// Asks one node until the world's end: in the moment in which it is reached again, somebody waits for its answer.
+    pub async fn watch(mut self, node: u64) -> turmoil::Result {
+        while !world(|world| world.is_over) {
+            self.ask(node as usize - 1).await;
+            self.pause(20..120).await;
+        }
         Ok(())
     }
 

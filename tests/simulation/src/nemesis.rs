@@ -22,10 +22,12 @@ pub struct Nemesis {
     starts_ms: Vec<(u64, u64)>,
     /// When links are themselves again.
     heals_ms: Vec<(u64, Heal)>,
+    /// A node that is to be cut off once its log has grown, and how far that is now.
+    cut_in_flight: Option<(u64, u64)>,
 }
 
 enum Heal {
-    Release(u64),
+    Release(u64, u64),
     Speed(u64),
 }
 
@@ -37,6 +39,7 @@ impl Nemesis {
             next_ms: 1500,
             starts_ms: Vec::new(),
             heals_ms: Vec::new(),
+            cut_in_flight: None,
         }
     }
 
@@ -44,6 +47,12 @@ impl Nemesis {
     pub fn act(&mut self, sim: &mut Sim<'_>, now_ms: u64) {
         self.mend(sim, now_ms, false);
         self.end_failed(sim, now_ms);
+        if let Some((node, last)) = self.cut_in_flight
+            && last_index(node).is_none_or(|index| index > last)
+        {
+            self.cut_in_flight = None;
+            self.cut_off(sim, node, now_ms);
+        }
         if now_ms < self.next_ms {
             return;
         }
@@ -65,7 +74,8 @@ impl Nemesis {
             }
             5 => self.fail_disk(node),
             6..8 => self.cut_power_soon(node),
-            8..10 => self.cut_off(sim, node, now_ms),
+            8 => self.cut_off(sim, node, now_ms),
+            9 => self.cut_in_flight = last_index(node).map(|last| (node, last)),
             10 => self.slow_down(sim, node, now_ms),
             _ => self.set_clock(node),
         }
@@ -95,7 +105,11 @@ impl Nemesis {
             sim.hold(name(node), name(other));
         }
         let until_ms = now_ms + self.chance.random_range(200..4000);
-        self.heals_ms.push((until_ms, Heal::Release(node)));
+        for other in (1..=NODES).filter(|other| *other != node) {
+            // What was held back does not come from all at the same time.
+            let at_ms = until_ms + self.chance.random_range(0..6);
+            self.heals_ms.push((at_ms, Heal::Release(node, other)));
+        }
     }
 
     fn slow_down(&mut self, sim: &Sim<'_>, node: u64, now_ms: u64) {
@@ -221,11 +235,10 @@ impl Nemesis {
             .extract_if(.., |(at_ms, _)| all || *at_ms <= now_ms);
         for heal in due.collect::<Vec<_>>() {
             match heal.1 {
-                Heal::Release(node) => {
-                    world(|world| world.event("heal", &name(node)));
-                    for other in (1..=NODES).filter(|other| *other != node) {
-                        sim.release(name(node), name(other));
-                    }
+                Heal::Release(node, other) => {
+                    let link = format!("{} and {}", name(node), name(other));
+                    world(|world| world.event("heal", &link));
+                    sim.release(name(node), name(other));
                 }
                 Heal::Speed(node) => self.set_latency(sim, node, 1),
             }
@@ -242,6 +255,11 @@ impl Nemesis {
         }
         self.mend(sim, now_ms, true);
     }
+}
+
+/// How far a node's log goes, if it runs.
+fn last_index(node: u64) -> Option<u64> {
+    world(|world| Some(world.nodes[&node].node.as_ref()?.status().last_log_index))
 }
 
 /// A node's disk will not do what it should, and the node may say so. Its directory.

@@ -60,6 +60,12 @@ pub fn run(seed: u64) -> std::io::Result<()> {
             Caller::new(&client, seed).work().await
         });
     }
+    for node in 1..=NODES {
+        let (client, seed) = (format!("w{node}"), chance.random());
+        sim.client(client.clone(), async move {
+            Caller::new(&client, seed).watch(node).await
+        });
+    }
     let is_at_rest = Rc::new(Cell::new(false));
     let rest = is_at_rest.clone();
     let seed = chance.random();
