@@ -23,6 +23,27 @@ pub struct Done {
     pub next_page_token: String,
 }
 
+/// Each act has an answer of its own, which says the same.
+macro_rules! answers {
+    ($($answer:ident),*) => {
+        $(impl From<Done> for api::$answer {
+            fn from(done: Done) -> Self {
+                Self {
+                    matched: done.matched,
+                    changed: done.changed,
+                    next_page_token: done.next_page_token,
+                }
+            }
+        })*
+    };
+}
+
+answers!(
+    CancelTasksResponse,
+    RequeueTasksResponse,
+    UpdateTasksResponse
+);
+
 /// Does an act on all tasks that are meant.
 ///
 /// # Errors

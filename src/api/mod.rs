@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod call;
 pub mod cluster;
 pub mod convert;
+pub mod counts;
 pub mod figures;
 pub mod idempotency;
 pub mod looking;

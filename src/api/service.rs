@@ -1,6 +1,5 @@
 //! `CorndogsService`, call by call.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +12,13 @@ use super::call::{self, Call};
 use super::convert::{self, Translator, count};
 use super::status::unexpected;
 use super::validate::Checked;
-use super::{batch, bulk, figures, idempotency, looking, queues, validate};
+use super::{batch, bulk, counts, figures, idempotency, looking, queues, validate};
 use crate::node::Node;
 use crate::proto::durable::{CancelAll, RequestKey, bulk::Act, command::Kind};
 use crate::proto::v1alpha1::corndogs_service_server::CorndogsService;
 use crate::proto::v1alpha1::*;
 use crate::queue::{Outcome, Row, query};
 use crate::store::View;
-use crate::store::counts::QueueCounts;
 
 /// Serves the public contract from a node.
 #[derive(Clone)]
@@ -31,76 +29,62 @@ pub struct Service {
     calls: Arc<Calls>,
 }
 
-/// The figures of each call.
-struct Calls {
-    submit_task: Call,
-    get_task_state_by_id: Call,
-    get_next_task: Call,
-    update_task: Call,
-    complete_task: Call,
-    cancel_task: Call,
-    clean_up_timed_out: Call,
-    get_queues: Call,
-    get_queue_task_counts: Call,
-    get_task_state_counts: Call,
-    get_queue_and_state_counts: Call,
-    extend_task: Call,
-    submit_tasks: Call,
-    get_next_tasks: Call,
-    complete_tasks: Call,
-    fail_task: Call,
-    get_task: Call,
-    get_task_history: Call,
-    list_tasks: Call,
-    cancel_tasks: Call,
-    requeue_tasks: Call,
-    update_tasks: Call,
-    get_queue_figures: Call,
-    get_workers: Call,
-    get_history: Call,
-    set_queue: Call,
-    get_queue: Call,
-    list_queue_settings: Call,
+/// The figures of each call, by its name in the service's definition.
+macro_rules! calls {
+    ($($call:ident: $method:literal,)*) => {
+        struct Calls {
+            $($call: Call,)*
+        }
+
+        impl Calls {
+            fn new() -> Self {
+                Self {
+                    $($call: Call::new($method),)*
+                }
+            }
+        }
+    };
+}
+
+calls! {
+    submit_task: "SubmitTask",
+    get_task_state_by_id: "GetTaskStateByID",
+    get_next_task: "GetNextTask",
+    update_task: "UpdateTask",
+    complete_task: "CompleteTask",
+    cancel_task: "CancelTask",
+    clean_up_timed_out: "CleanUpTimedOut",
+    get_queues: "GetQueues",
+    get_queue_task_counts: "GetQueueTaskCounts",
+    get_task_state_counts: "GetTaskStateCounts",
+    get_queue_and_state_counts: "GetQueueAndStateCounts",
+    extend_task: "ExtendTask",
+    submit_tasks: "SubmitTasks",
+    get_next_tasks: "GetNextTasks",
+    complete_tasks: "CompleteTasks",
+    fail_task: "FailTask",
+    get_task: "GetTask",
+    get_task_history: "GetTaskHistory",
+    list_tasks: "ListTasks",
+    cancel_tasks: "CancelTasks",
+    requeue_tasks: "RequeueTasks",
+    update_tasks: "UpdateTasks",
+    get_queue_figures: "GetQueueFigures",
+    get_workers: "GetWorkers",
+    get_history: "GetHistory",
+    set_queue: "SetQueue",
+    get_queue: "GetQueue",
+    list_queue_settings: "ListQueueSettings",
 }
 
 impl Service {
     /// Serves from that node. Answers to calls with an idempotency key are remembered for that long.
     pub fn new(node: Node, translator: Translator, idempotency_window: Duration) -> Self {
-        let calls = Calls {
-            submit_task: Call::new("SubmitTask"),
-            get_task_state_by_id: Call::new("GetTaskStateByID"),
-            get_next_task: Call::new("GetNextTask"),
-            update_task: Call::new("UpdateTask"),
-            complete_task: Call::new("CompleteTask"),
-            cancel_task: Call::new("CancelTask"),
-            clean_up_timed_out: Call::new("CleanUpTimedOut"),
-            get_queues: Call::new("GetQueues"),
-            get_queue_task_counts: Call::new("GetQueueTaskCounts"),
-            get_task_state_counts: Call::new("GetTaskStateCounts"),
-            get_queue_and_state_counts: Call::new("GetQueueAndStateCounts"),
-            extend_task: Call::new("ExtendTask"),
-            submit_tasks: Call::new("SubmitTasks"),
-            get_next_tasks: Call::new("GetNextTasks"),
-            complete_tasks: Call::new("CompleteTasks"),
-            fail_task: Call::new("FailTask"),
-            get_task: Call::new("GetTask"),
-            get_task_history: Call::new("GetTaskHistory"),
-            list_tasks: Call::new("ListTasks"),
-            cancel_tasks: Call::new("CancelTasks"),
-            requeue_tasks: Call::new("RequeueTasks"),
-            update_tasks: Call::new("UpdateTasks"),
-            get_queue_figures: Call::new("GetQueueFigures"),
-            get_workers: Call::new("GetWorkers"),
-            get_history: Call::new("GetHistory"),
-            set_queue: Call::new("SetQueue"),
-            get_queue: Call::new("GetQueue"),
-            list_queue_settings: Call::new("ListQueueSettings"),
-        };
         Self {
             node,
             translator: Arc::new(translator),
             idempotency_window,
-            calls: Arc::new(calls),
+            calls: Arc::new(Calls::new()),
         }
     }
 
@@ -138,13 +122,6 @@ pub(super) fn task_in(outcome: Outcome) -> Result<Option<Row>, Status> {
 
 fn message(row: Option<Row>) -> Option<Task> {
     row.as_ref().map(convert::task)
-}
-
-fn state_counts(counts: &QueueCounts) -> BTreeMap<String, i64> {
-    let states = counts.states.iter();
-    states
-        .map(|(state, line)| (state.to_string(), count(line.live)))
-        .collect()
 }
 
 #[tonic::async_trait]
@@ -275,19 +252,7 @@ impl CorndogsService for Service {
         &self,
         request: Request<GetQueuesRequest>,
     ) -> Result<Response<GetQueuesResponse>, Status> {
-        let work = async {
-            let answer = self.node.read(|view| {
-                let counts = view.counts();
-                Ok(GetQueuesResponse {
-                    queues: counts
-                        .queues()
-                        .map(|(queue, _)| queue.to_string())
-                        .collect(),
-                    total_task_count: count(counts.total()),
-                })
-            });
-            Ok(answer.await?)
-        };
+        let work = async { Ok(self.node.read(|view| Ok(counts::queues(view))).await?) };
         self.calls.get_queues.run(request.metadata(), work).await
     }
 
@@ -295,18 +260,7 @@ impl CorndogsService for Service {
         &self,
         request: Request<GetQueueTaskCountsRequest>,
     ) -> Result<Response<GetQueueTaskCountsResponse>, Status> {
-        let work = async {
-            let answer = self.node.read(|view| {
-                let queues = view.counts().queues();
-                Ok(GetQueueTaskCountsResponse {
-                    queue_counts: queues
-                        .map(|(queue, counts)| (queue.to_string(), count(counts.total)))
-                        .collect(),
-                    total_task_count: count(view.counts().total()),
-                })
-            });
-            Ok(answer.await?)
-        };
+        let work = async { Ok(self.node.read(|view| Ok(counts::by_queue(view))).await?) };
         self.calls
             .get_queue_task_counts
             .run(request.metadata(), work)
@@ -320,16 +274,8 @@ impl CorndogsService for Service {
         let (metadata, _, request) = request.into_parts();
         let work = async {
             validate::name("queue", &request.queue)?;
-            let queue = request.queue;
-            let answer = self.node.read(|view| {
-                let counts = view.counts().queue(&queue);
-                Ok(GetTaskStateCountsResponse {
-                    count: counts.map_or(0, |counts| count(counts.total)),
-                    state_counts: counts.map(state_counts).unwrap_or_default(),
-                    queue: queue.clone(),
-                })
-            });
-            Ok(answer.await?)
+            let answer = |view: &dyn View| Ok(counts::by_state(view, &request.queue));
+            Ok(self.node.read(answer).await?)
         };
         self.calls.get_task_state_counts.run(&metadata, work).await
     }
@@ -339,20 +285,10 @@ impl CorndogsService for Service {
         request: Request<GetQueueAndStateCountsRequest>,
     ) -> Result<Response<GetQueueAndStateCountsResponse>, Status> {
         let work = async {
-            let answer = self.node.read(|view| {
-                let queues = view.counts().queues().map(|(queue, counts)| {
-                    let row = QueueAndStateCounts {
-                        queue: queue.to_string(),
-                        count: count(counts.total),
-                        state_counts: state_counts(counts),
-                    };
-                    (queue.to_string(), row)
-                });
-                Ok(GetQueueAndStateCountsResponse {
-                    queue_and_state_counts: queues.collect(),
-                })
-            });
-            Ok(answer.await?)
+            Ok(self
+                .node
+                .read(|view| Ok(counts::by_queue_and_state(view)))
+                .await?)
         };
         self.calls
             .get_queue_and_state_counts
@@ -476,11 +412,7 @@ impl CorndogsService for Service {
             let key = self.key(call, &metadata, &request)?;
             let act = Act::Cancel(CancelAll {});
             let done = bulk::run(&self.node, call.method(), request.target, act, key).await?;
-            Ok(CancelTasksResponse {
-                matched: done.matched,
-                changed: done.changed,
-                next_page_token: done.next_page_token,
-            })
+            Ok(CancelTasksResponse::from(done))
         };
         call.run(&metadata, work).await
     }
@@ -495,11 +427,7 @@ impl CorndogsService for Service {
             let key = self.key(call, &metadata, &request)?;
             let act = bulk::requeue(&request)?;
             let done = bulk::run(&self.node, call.method(), request.target, act, key).await?;
-            Ok(RequeueTasksResponse {
-                matched: done.matched,
-                changed: done.changed,
-                next_page_token: done.next_page_token,
-            })
+            Ok(RequeueTasksResponse::from(done))
         };
         call.run(&metadata, work).await
     }
@@ -514,11 +442,7 @@ impl CorndogsService for Service {
             let key = self.key(call, &metadata, &request)?;
             let act = bulk::update(&request)?;
             let done = bulk::run(&self.node, call.method(), request.target, act, key).await?;
-            Ok(UpdateTasksResponse {
-                matched: done.matched,
-                changed: done.changed,
-                next_page_token: done.next_page_token,
-            })
+            Ok(UpdateTasksResponse::from(done))
         };
         call.run(&metadata, work).await
     }
