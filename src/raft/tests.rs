@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::log::LogStore;
 use super::machine::Machine;
-use super::types::{Entry, LeaderId, LogId, Payload, TypeConfig};
+use super::types::{Entry, LeaderId, LogId, Payload, TypeConfig, Vote};
 use crate::clock;
 use crate::store::{Options, Store};
 
@@ -85,6 +85,21 @@ fn a_log_comes_back_after_it_was_dropped() {
         let read = log.try_get_log_entries(10..50).await.unwrap();
         assert_eq!(read, (10..50).map(entry).collect::<Vec<_>>());
         assert_eq!(*log.durable_index().borrow(), 49);
+    });
+}
+
+#[test]
+fn a_vote_is_given_once_it_is_synced() {
+    use openraft::storage::RaftLogStorage;
+
+    let dir = tempfile::tempdir().unwrap();
+    TypeConfig::run(async {
+        let mut log = LogStore::open(&dir.path().join("log")).unwrap();
+        for term in 1..10 {
+            let before = log.figures().flushes.sync_batch_count;
+            log.save_vote(&Vote::new(term, 2)).await.unwrap();
+            assert!(log.figures().flushes.sync_batch_count > before);
+        }
     });
 }
 

@@ -28,7 +28,7 @@ unit_tests() {
         return 1
     fi
     grep -q '^test result: FAILED' <<<"$said" || { echo "$said" >&2 && exit 2; }
-    printf 'cargo test --lib %s, %s; %s' "$1" "$(grep -o '[0-9]* failed' <<<"$said")" "$(grep -m1 '^    [a-z_:]*$' <<<"$said")"
+    printf 'cargo test --lib %s, %s;%s' "$1" "$(grep -o '[0-9]\+ failed' <<<"$said")" "$(grep -m1 '^    [a-z_:]*$' <<<"$said")"
 }
 
 names=("$@")

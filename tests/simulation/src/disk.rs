@@ -4,7 +4,7 @@
 //! only appended to any prefix, of any other each block as it was or as it is; and of the names that changed in a
 //! directory since its last sync, as a journal has it, the first few changes. A process that is killed loses nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,6 +32,8 @@ struct Disk {
     durable: BTreeMap<PathBuf, Vec<u8>>,
     /// Names that changed since their directory was synced, in order.
     changes: Vec<Change>,
+    /// Files of the log that a killed process had written to, and that were not synced since.
+    left_unsynced: BTreeSet<PathBuf>,
     /// Syncs until it fails; then none is done any more.
     syncs_left: Option<u64>,
     /// When it fails, the power goes: where the image is to be, and the seed.
@@ -112,6 +114,7 @@ pub fn synced(path: &Path) -> Option<Result<(), c_int>> {
         disk.changes
             .retain(|change| change.directory() != Some(&inside));
     } else if let Ok(bytes) = fs::read(path) {
+        disk.left_unsynced.remove(&inside);
         disk.durable.insert(inside, bytes);
     }
     Some(Ok(()))
@@ -165,6 +168,7 @@ pub fn unlinked(path: &Path) {
     };
     if let (false, false, Some(bytes)) = (disk.is_over, is_sleds_own(&inside), bytes) {
         disk.durable.remove(&inside);
+        disk.left_unsynced.remove(&inside);
         disk.changes.push(Change::Unlink(inside, bytes));
     }
 }
@@ -174,6 +178,17 @@ fn is_sleds_own(path: &Path) -> bool {
     let mut parts = path.components();
     parts.any(|part| part.as_os_str() == "checkpoint")
         && path.file_name().is_some_and(|name| name != "checkpoint")
+}
+
+fn is_of_the_log(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "wal")
+}
+
+/// Files of a node's log that have stayed as a killed process left them: written, and not synced.
+pub fn left_unsynced(node: &Path) -> Vec<PathBuf> {
+    let disks = disks();
+    let left = disks.nodes.get(node).map(|disk| &disk.left_unsynced);
+    left.into_iter().flatten().cloned().collect()
 }
 
 /// The node's disk works again.
@@ -236,6 +251,16 @@ pub fn crash(node: &Path, next: &Path, power: bool, seed: u64) -> std::io::Resul
     let mut disk = disk.unwrap_or_default();
     copy(node, next)?;
     let mut lost = Lost::default();
+    disk.left_unsynced.clear();
+    if !power {
+        let mut files = Vec::new();
+        list(next, next, &mut files)?;
+        for file in files.into_iter().filter(|file| is_of_the_log(file)) {
+            if disk.durable.get(&file) != Some(&fs::read(next.join(&file))?) {
+                disk.left_unsynced.insert(file);
+            }
+        }
+    }
     if power {
         let mut chance = StdRng::seed_from_u64(seed);
         lost.names = undo_names(&mut disk, next, &mut chance)?;

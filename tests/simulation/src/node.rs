@@ -11,8 +11,8 @@ use corndogs::node::health::HealthBoard;
 use corndogs::server::{Certificates, assemble, directory};
 use tokio::runtime::Handle;
 
-use crate::system;
 use crate::world::world;
+use crate::{disk, system};
 
 /// How many nodes there are.
 pub const NODES: u64 = 3;
@@ -58,6 +58,10 @@ pub async fn run(id: u64) -> turmoil::Result {
         Ok(started) => {
             world(|world| {
                 world.event("start", &name(id));
+                for file in disk::left_unsynced(&world.nodes[&id].dir) {
+                    let what = format!("{} serves, and never synced {}", name(id), file.display());
+                    world.violation(what);
+                }
                 if let Some(slot) = world.nodes.get_mut(&id) {
                     slot.node = Some(started.node.clone());
                     slot.failure = None;
