@@ -190,11 +190,10 @@ async fn another_cluster_does_no_harm() {
 }
 
 /// Calls that peers make of each other, and some that they don't.
-const CALLS: [&str; 16] = [
+const CALLS: [&str; 15] = [
     "/corndogs.peer.v1.PeerService/Greet",
     "/corndogs.peer.v1.PeerService/Found",
     "/corndogs.peer.v1.PeerService/Append",
-    "/corndogs.peer.v1.PeerService/Heartbeat",
     "/corndogs.peer.v1.PeerService/Vote",
     "/corndogs.peer.v1.PeerService/TransferLeader",
     "/corndogs.peer.v1.PeerService/InstallSnapshot",

@@ -9,11 +9,13 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::impls::BasicNode;
-use openraft::network::v2::RaftNetworkV2;
-use openraft::network::{RPCOption, RaftNetworkFactory};
+use openraft::network::{
+    Backoff, NetBackoff, NetSnapshot, NetStreamAppend, NetTransferLeader, NetVote, RPCOption,
+    RaftNetworkFactory,
+};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
-    TransferLeaderRequest, VoteRequest, VoteResponse,
+    AppendEntriesRequest, SnapshotResponse, StreamAppendResult, TransferLeaderRequest, VoteRequest,
+    VoteResponse,
 };
 use openraft::type_config::alias::SnapshotOf;
 use tokio::sync::mpsc;
@@ -135,26 +137,14 @@ fn nonsense(error: &wire::Nonsense) -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::from_string(error))
 }
 
-impl RaftNetworkV2<TypeConfig> for Way {
-    type SnapshotData = SnapshotData;
-
-    async fn append_entries(
-        &mut self,
-        rpc: AppendEntriesRequest<TypeConfig>,
-        option: RPCOption,
-    ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
-        let last = rpc
-            .entries
-            .last()
-            .map(|entry| entry.log_id)
-            .or(rpc.prev_log_id);
-        let request = wire::append_out(rpc, self.clock.now_ns());
-        let answer = self
-            .call(&option, async |mut client| client.heartbeat(request).await)
-            .await?;
-        wire::heartbeat_in(answer.into_inner(), last).map_err(|error| nonsense(&error))
+/// The policy of openraft's configuration.
+impl NetBackoff<TypeConfig> for Way {
+    fn backoff(&self) -> Option<Backoff> {
+        None
     }
+}
 
+impl NetStreamAppend<TypeConfig> for Way {
     fn stream_append<'s, S>(
         &'s mut self,
         input: S,
@@ -186,7 +176,9 @@ impl RaftNetworkV2<TypeConfig> for Way {
             Ok(Box::pin(unanswered.answered_by(answers)) as BoxStream<'s, _>)
         })
     }
+}
 
+impl NetVote<TypeConfig> for Way {
     async fn vote(
         &mut self,
         rpc: VoteRequest<TypeConfig>,
@@ -202,6 +194,10 @@ impl RaftNetworkV2<TypeConfig> for Way {
     ) -> Rpc<VoteResponse<TypeConfig>> {
         self.ask_vote(&rpc, true, &option).await
     }
+}
+
+impl NetSnapshot<TypeConfig> for Way {
+    type SnapshotData = SnapshotData;
 
     async fn full_snapshot(
         &mut self,
@@ -215,7 +211,9 @@ impl RaftNetworkV2<TypeConfig> for Way {
             closed = cancel => Err(closed.into()),
         }
     }
+}
 
+impl NetTransferLeader<TypeConfig> for Way {
     async fn transfer_leader(
         &mut self,
         req: TransferLeaderRequest<TypeConfig>,

@@ -235,28 +235,6 @@ impl PeerService for PeerServer {
         Ok(Response::new(Box::pin(answers)))
     }
 
-    async fn heartbeat(
-        &self,
-        request: Request<peer::AppendRequest>,
-    ) -> Result<Response<peer::AppendResponse>, Status> {
-        let node = self.node(&request)?;
-        let raft = node.raft.clone();
-        let request = request.into_inner();
-        self.heard(node, &request);
-        let request = wire::append_in(request).map_err(invalid)?;
-        let (prev, last) = (
-            request.prev_log_id,
-            request.entries.last().map(|entry| entry.log_id),
-        );
-        let answer = raft
-            .openraft()
-            .append_entries(request)
-            .await
-            .map_err(stopped)?;
-        let result = answer.into_stream_result(prev, last.or(prev));
-        Ok(Response::new(wire::appended_out(result)))
-    }
-
     async fn vote(
         &self,
         request: Request<peer::VoteRequest>,

@@ -1,7 +1,7 @@
 //! Openraft's messages and the peer protocol's, one into the other.
 
+use openraft::raft::VoteRequest;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult, VoteResponse};
-use openraft::raft::{AppendEntriesResponse, VoteRequest};
 
 use crate::proto::{durable, peer};
 use crate::raft::codec::{StoredPayload, log_id_from_proto, log_id_to_proto};
@@ -105,19 +105,6 @@ pub fn appended_in(
         In::Matched(matched) => Ok(log_id_in(matched.log_id.as_ref())),
         In::Conflict(log_id) => Err(StreamAppendError::Conflict(log_id_from_proto(&log_id))),
         In::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote_in(Some(vote))?)),
-    })
-}
-
-/// The answer to a heartbeat, as openraft's unary call wants it.
-pub fn heartbeat_in(
-    response: peer::AppendResponse,
-    last: Option<LogId>,
-) -> Result<AppendEntriesResponse<TypeConfig>, Nonsense> {
-    Ok(match appended_in(response)? {
-        Ok(matched) if matched == last => AppendEntriesResponse::Success,
-        Ok(matched) => AppendEntriesResponse::PartialSuccess(matched),
-        Err(StreamAppendError::Conflict(_)) => AppendEntriesResponse::Conflict,
-        Err(StreamAppendError::HigherVote(vote)) => AppendEntriesResponse::HigherVote(vote),
     })
 }
 
