@@ -46,25 +46,23 @@ pub fn random_u64() -> u64 {
 pub struct Clock {
     discipline: Mutex<Discipline>,
     uuids: Mutex<ContextV7>,
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// How far the wall clock was ahead of the cluster's before the process started.
+    ahead_at_start_ns: i64,
 }
 
 impl Clock {
-    /// Starts at the wall clock.
-    pub fn new() -> Self {
+    /// Starts at the wall clock, less what that was last known to be ahead of the cluster's clock.
+    pub fn new(ahead_ns: u64) -> Self {
+        let ahead_at_start_ns = i64::try_from(ahead_ns).unwrap_or(i64::MAX);
         let discipline = Discipline {
-            clock_ns: wall_ns(),
+            clock_ns: wall_ns().saturating_sub(ahead_at_start_ns),
             read_at: monotonic(),
             is_vouched_for: false,
         };
         Self {
             discipline: Mutex::new(discipline),
             uuids: Mutex::new(ContextV7::new()),
+            ahead_at_start_ns,
         }
     }
 
@@ -74,7 +72,7 @@ impl Clock {
     }
 
     /// A peer whose clock stands there votes for this node. A node that has not been with its cluster since it started
-    /// knows its own wall clock only: should it lead, it goes on from the earliest clock of a quorum, and so no minority's
+    /// knows its own wall clock, and how far that was ahead before: should it lead, it goes on from the earliest clock of a quorum, and so no minority's
     /// clocks can put it ahead.
     pub fn voted_for(&self, voter_ns: i64) {
         let mut discipline = self.discipline.lock();
@@ -84,13 +82,24 @@ impl Clock {
         }
     }
 
-    /// What a voter says of its clock: before it has been with its cluster, that is what its wall clock shows.
+    /// What a voter says of its clock: before it has been with its cluster, that is what its wall clock shows, less what
+    /// that was ahead.
     pub fn voters_ns(&self) -> i64 {
         let mut discipline = self.discipline.lock();
         match discipline.is_vouched_for {
             true => discipline.advance(monotonic(), wall_ns()),
-            false => wall_ns(),
+            false => wall_ns().saturating_sub(self.ahead_at_start_ns),
         }
+    }
+
+    /// Nanoseconds that the wall clock is ahead of the cluster's clock, 0 if behind; none before that is known.
+    pub fn ahead_ns(&self) -> Option<u64> {
+        let mut discipline = self.discipline.lock();
+        discipline.is_vouched_for.then(|| {
+            let wall_ns = wall_ns();
+            let ahead_ns = wall_ns.saturating_sub(discipline.advance(monotonic(), wall_ns));
+            u64::try_from(ahead_ns).unwrap_or(0)
+        })
     }
 
     /// Nanoseconds that the wall clock is ahead of this one; negative if behind.
@@ -186,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_first_leader_goes_on_from_the_earliest_of_its_voters_clocks() {
-        let clock = Clock::new();
+        let clock = Clock::new(0);
         let wall_ns = wall_ns();
         clock.voted_for(wall_ns - 1800 * S);
         clock.voted_for(wall_ns + 1800 * S);
@@ -196,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_vote_tells_nothing_to_a_clock_that_was_with_its_cluster() {
-        let [led, followed] = [Clock::new(), Clock::new()];
+        let [led, followed] = [Clock::new(0), Clock::new(0)];
         let then_ns = wall_ns();
         led.observe(then_ns - 9 * S);
         followed.follow(then_ns);
@@ -208,15 +217,26 @@ mod tests {
 
     #[test]
     fn a_voter_that_followed_nobody_says_what_its_wall_clock_shows() {
-        let clock = Clock::new();
+        let clock = Clock::new(0);
         let wall_ns = wall_ns();
         clock.voted_for(wall_ns - 1800 * S);
         assert!(clock.voters_ns() >= wall_ns);
     }
 
     #[test]
+    fn a_wall_clock_that_was_ahead_starts_no_later_than_the_cluster_left_off() {
+        let hour_ns = 3600 * NS_PER_S;
+        let clock = Clock::new(hour_ns.unsigned_abs());
+        let behind = |ns: i64| wall_ns() - ns > hour_ns - S;
+        assert!(behind(clock.voters_ns()) && behind(clock.now_ns()));
+        assert_eq!(clock.ahead_ns(), None);
+        clock.observe(clock.now_ns());
+        assert!(clock.ahead_ns() > Some((hour_ns - S).unsigned_abs()));
+    }
+
+    #[test]
     fn uuids_are_ordered() {
-        let clock = Clock::new();
+        let clock = Clock::new(0);
         let uuids: Vec<_> = (0..1000).map(|_| clock.task_uuid()).collect();
         assert!(uuids.is_sorted());
         assert!(uuids.iter().all(|uuid| uuid.get_version_num() == 7));

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 6] = [
 /// Below all layers.
 const STORE: &str = "store";
 /// Leaves: import no layer, and may be imported by those named (all, if none is).
-const LEAVES: [(&str, &[&str]); 7] = [
+const LEAVES: [(&str, &[&str]); 8] = [
     (
         "clock",
         &[
@@ -25,6 +25,7 @@ const LEAVES: [(&str, &[&str]); 7] = [
     ("config", &["cli", "server"]),
     ("connection", &["server", "raft"]),
     ("net", &["server", "raft", "connection", "tls"]),
+    ("note", &["server", "raft"]),
     ("proto", &[]),
     ("tls", &["cli", "server", "raft", "config", "connection"]),
     ("work", &["server", "api", "node", "raft", "store"]),

@@ -21,6 +21,7 @@ pub mod connection;
 pub mod http;
 pub mod net;
 pub mod node;
+pub mod note;
 pub mod proto;
 pub mod queue;
 pub mod raft;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+mod ahead;
 mod calls;
 mod dispatch;
 mod error;

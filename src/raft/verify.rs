@@ -9,10 +9,11 @@ use raft_log::{RaftLogAction, RaftLogRecord, WALRecord};
 
 use super::codec::{self, StoredPayload};
 use super::log::{LogTypes, NOTE};
-use super::synced::{self, Note};
+use super::synced;
 pub use super::tail::LogDamage;
 use super::tail::{Chunk, Records, bad_record, list, torn_bytes};
 use super::types::{LogId, Payload, Vote};
+use crate::note::Note;
 use crate::queue;
 use crate::store::record::Position;
 
@@ -168,7 +169,7 @@ pub fn read_log(dir: &Path) -> Result<LogContents, LogDamage> {
     let mut log = LogContents {
         note_is_damaged: note == Note::Damaged,
         synced_bytes: match note {
-            Note::Upto(end) => end,
+            Note::Is(end) => end,
             Note::None | Note::Damaged => 0,
         },
         ..LogContents::default()

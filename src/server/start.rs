@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::calls::Calls;
 use super::error::{ServerError, start_error};
 use super::open::{open, report_replay, report_to};
-use super::{SINGLE_NODE, join, peers};
+use super::{SINGLE_NODE, ahead, join, peers};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::http::{self, Site, metrics::Metrics};
@@ -17,6 +17,7 @@ use crate::net::TcpListener;
 use crate::node::health::HealthBoard;
 use crate::node::remedy::Remedy;
 use crate::node::{Node, Options};
+use crate::note;
 use crate::raft::network::Network;
 use crate::raft::network::peers::Peers;
 use crate::raft::network::service::PeerServer;
@@ -122,7 +123,10 @@ pub async fn assemble(
     let members = cluster.map(|cluster| cluster.members.clone());
     let client_tls = peer_tls.as_ref().map(|tls| tls.client.clone());
     let peers = Peers::new(node_id, members.unwrap_or_default(), client_tls);
-    let clock = Arc::new(Clock::new());
+    let ahead_path = ahead::path(&directory.group(0));
+    let ahead_ns = note::read(&ahead_path, ahead::MAGIC);
+    let ahead_ns = ahead_ns.map_err(|error| start_error("read clock-ahead")(error.to_string()))?;
+    let clock = Arc::new(Clock::new(ahead_ns));
     let (foundings, mut founding) = mpsc::channel(1);
     let peer_server = PeerServer::new(peers.clone(), clock.clone(), foundings);
     if let Some(cluster) = cluster {
@@ -139,6 +143,7 @@ pub async fn assemble(
     })?;
     peers.join(identity.cluster_id);
     let (raft, store) = start_raft(config, &directory, &peers, &clock, &health).await?;
+    tokio::spawn(ahead::keep(clock.clone(), ahead_path, ahead_ns));
     let node = Node::start(
         raft.clone(),
         peers.clone(),

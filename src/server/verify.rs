@@ -1,11 +1,14 @@
 //! `corndogs verify`: looks at every file of a stopped node, and changes none.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::ahead;
 use super::error::ServerError;
 use super::open::log_dir;
 use crate::clock;
 use crate::node::remedy::Remedy;
+use crate::note::{self, Note};
 use crate::raft::verify::{LogContents, LogFile, note_path, read_log};
 use crate::store::directory::{self, Identity};
 use crate::store::diverged_in;
@@ -110,6 +113,7 @@ pub fn verify(
     };
     check_identity(data_dir, &mut verified);
     let log = check_log(&group, &mut verified);
+    check_ahead(&group, &mut verified);
     let redo_is_whole = check_redo(&group, &mut verified);
     let snapshot = check_snapshots(&group, &mut verified);
     if let Some(log) = &log {
@@ -172,6 +176,24 @@ fn check_log(group: &Path, verified: &mut Verified) -> Option<LogContents> {
         verified.sound("log-synced", &note, found);
     }
     Some(log)
+}
+
+/// Most nodes have none: their wall clock was never ahead.
+fn check_ahead(group: &Path, verified: &mut Verified) {
+    let path = ahead::path(group);
+    let mut damaged = |why: String| {
+        verified.damaged("clock-ahead", &path, why, Advice::ByItself);
+    };
+    match note::look(&path, ahead::MAGIC) {
+        Ok(Note::None) => {}
+        Ok(Note::Is(ahead_ns)) => {
+            let ahead = Duration::from_nanos(ahead_ns);
+            let found = format!("the wall clock was {ahead:.1?} ahead of the cluster's");
+            verified.sound("clock-ahead", &path, found);
+        }
+        Ok(Note::Damaged) => damaged("how far the wall clock was ahead can't be read".into()),
+        Err(error) => damaged(error.to_string()),
+    }
 }
 
 fn describe_file(file: &LogFile) -> String {

@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/LOCK       held by one process at a time
 //! DIR/identity   magic, format version, cluster id, node id, checksum
-//! DIR/group-0/   log/, log-synced, checkpoint/, redo, snapshot/
+//! DIR/group-0/   log/, log-synced, clock-ahead, checkpoint/, redo, snapshot/
 //! ```
 
 use std::fs::{self, File, OpenOptions};

@@ -185,3 +185,25 @@ async fn the_archive_forgets() {
     .await;
     assert_eq!(api.get(&live.uuid).await.unwrap(), Some(live));
 }
+
+/// What a wall clock was ahead before a restart is not the time.
+#[tokio::test]
+async fn a_wall_clock_that_was_ahead_is_not_believed_after_a_restart() {
+    let mut server = Server::start().await;
+    server.kill();
+    let note = server.data_dir().join("group-0/clock-ahead");
+    let ahead_ns = 3600 * SECOND;
+    corndogs::note::write(&note, *b"CDca", ahead_ns.unsigned_abs()).unwrap();
+    let server = server.restart().await;
+    let task = server.api().await.submit(submit("q", 10)).await.unwrap();
+    let behind_ns = wall_ns() - task.submit_time;
+    assert!(
+        (ahead_ns - 60 * SECOND..=ahead_ns).contains(&behind_ns),
+        "{behind_ns}"
+    );
+}
+
+fn wall_ns() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    since.as_nanos() as i64
+}

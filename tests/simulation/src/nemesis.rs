@@ -1,5 +1,6 @@
 //! What befalls the nodes: crashes, power cuts, disks that fail, a network that holds messages back, clocks that jump.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use corndogs::node::health::Health;
@@ -13,6 +14,8 @@ use crate::system;
 use crate::world::world;
 
 const NS_PER_MS: i64 = 1_000_000;
+/// A node that is ready for so long has noted how far its clock is ahead.
+const NOTED_MS: u64 = 2500;
 
 /// What is broken now, and when it is mended.
 pub struct Nemesis {
@@ -24,6 +27,10 @@ pub struct Nemesis {
     heals_ms: Vec<(u64, Heal)>,
     /// A node that is to be cut off once its log has grown, and how far that is now.
     cut_in_flight: Option<(u64, u64)>,
+    /// Since when nodes are ready.
+    ready_ms: BTreeMap<u64, u64>,
+    /// When clocks were set of nodes that may not have noted it.
+    unnoted_ms: BTreeMap<u64, u64>,
 }
 
 enum Heal {
@@ -40,6 +47,8 @@ impl Nemesis {
             starts_ms: Vec::new(),
             heals_ms: Vec::new(),
             cut_in_flight: None,
+            ready_ms: BTreeMap::new(),
+            unnoted_ms: BTreeMap::new(),
         }
     }
 
@@ -47,6 +56,7 @@ impl Nemesis {
     pub fn act(&mut self, sim: &mut Sim<'_>, now_ms: u64) {
         self.mend(sim, now_ms, false);
         self.end_failed(sim, now_ms);
+        self.look_who_is_ready(now_ms);
         if let Some((node, last)) = self.cut_in_flight
             && last_index(node).is_none_or(|index| index > last)
         {
@@ -69,7 +79,7 @@ impl Nemesis {
                 }
                 if all && self.chance.random_bool(0.5) {
                     // Nobody is left who knows what time it was.
-                    self.set_clock(node);
+                    self.set_clock(node, now_ms);
                 }
             }
             5 => self.fail_disk(node),
@@ -77,7 +87,7 @@ impl Nemesis {
             8 => self.cut_off(sim, node, now_ms),
             9 => self.cut_in_flight = last_index(node).map(|last| (node, last)),
             10 => self.slow_down(sim, node, now_ms),
-            _ => self.set_clock(node),
+            _ => self.set_clock(node, now_ms),
         }
     }
 
@@ -120,9 +130,18 @@ impl Nemesis {
         self.heals_ms.push((until_ms, Heal::Speed(node)));
     }
 
-    fn set_clock(&mut self, node: u64) {
+    fn set_clock(&mut self, node: u64, now_ms: u64) {
         let most_ms = [200, 5_000, 3_600_000][self.chance.random_range(0..3)];
         let skew_ms = self.chance.random_range(-most_ms..most_ms);
+        // At most one node of three may not have noted yet that its clock was set: that is assumed of clocks.
+        self.unnoted_ms.retain(|other, set_ms| {
+            let ready_ms = self.ready_ms.get(other).copied();
+            ready_ms.is_none_or(|ready_ms| now_ms < NOTED_MS + ready_ms.max(*set_ms))
+        });
+        if self.unnoted_ms.keys().any(|other| *other != node) {
+            return;
+        }
+        self.unnoted_ms.insert(node, now_ms);
         world(|world| {
             world.event("clock", &format!("{} jumps to {skew_ms} ms", name(node)));
             if let Some(slot) = world.nodes.get_mut(&node) {
@@ -132,6 +151,16 @@ impl Nemesis {
                 }
             }
         });
+    }
+
+    fn look_who_is_ready(&mut self, now_ms: u64) {
+        for id in 1..=NODES {
+            if is_ready(id) {
+                self.ready_ms.entry(id).or_insert(now_ms);
+            } else {
+                self.ready_ms.remove(&id);
+            }
+        }
     }
 
     /// As often the leader as any other.
@@ -255,6 +284,13 @@ impl Nemesis {
         }
         self.mend(sim, now_ms, true);
     }
+}
+
+fn is_ready(node: u64) -> bool {
+    world(|world| {
+        let running = world.nodes[&node].node.as_ref();
+        running.is_some_and(|node| node.health().is_ready())
+    })
 }
 
 /// How far a node's log goes, if it runs.
