@@ -72,8 +72,8 @@ impl Clock {
     }
 
     /// A peer whose clock stands there votes for this node. A node that has not been with its cluster since it started
-    /// knows its own wall clock, and how far that was ahead before: should it lead, it goes on from the earliest clock of a quorum, and so no minority's
-    /// clocks can put it ahead.
+    /// knows its own wall clock, and how far that was ahead before. Should it lead, it goes on from the earliest clock of
+    /// a quorum: what a minority does not know about its clocks can't put the cluster's ahead.
     pub fn voted_for(&self, voter_ns: i64) {
         let mut discipline = self.discipline.lock();
         if !discipline.is_vouched_for {
