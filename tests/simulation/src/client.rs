@@ -278,12 +278,11 @@ impl Caller {
     }
 
     /// Asks one node until the world's end: in the moment in which it is reached again, somebody waits for its answer.
-    pub async fn watch(mut self, node: u64) -> turmoil::Result {
+    pub async fn watch(mut self, node: u64) {
         while !world(|world| world.is_over) {
             self.ask(node as usize - 1).await;
             self.pause(20..120).await;
         }
-        Ok(())
     }
 
     /// Lists all tasks there are, once the world is at rest.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::task::JoinSet;
 use turmoil::{Builder, Sim};
 
 use crate::client::{Caller, told};
@@ -60,12 +61,16 @@ pub fn run(seed: u64) -> std::io::Result<()> {
             Caller::new(&client, seed).work().await
         });
     }
-    for node in 1..=NODES {
-        let (client, seed) = (format!("w{node}"), chance.random());
-        sim.client(client.clone(), async move {
-            Caller::new(&client, seed).watch(node).await
-        });
-    }
+    let seeds: [u64; NODES as usize] = chance.random();
+    sim.client("watchers", async move {
+        let mut watchers = JoinSet::new();
+        for (node, seed) in (1..=NODES).zip(seeds) {
+            let caller = Caller::new(&format!("w{node}"), seed);
+            watchers.spawn_local(caller.watch(node));
+        }
+        while watchers.join_next().await.is_some() {}
+        Ok(())
+    });
     let is_at_rest = Rc::new(Cell::new(false));
     let rest = is_at_rest.clone();
     let seed = chance.random();
