@@ -1,5 +1,7 @@
 //! Wall clocks go wrong. The state's clock follows them at half to twice the real speed, and so leases last.
 
+use std::time::Duration;
+
 use super::scene::Scene;
 use crate::Failed;
 use crate::cluster::clock::FakeClock;
@@ -11,6 +13,10 @@ const JUMPS_S: [i64; 10] = [
 const SPEEDS: [&str; 6] = ["0.1", "0.5", "0.9", "1.1", "2", "10"];
 /// Of so many in a hundred, all clocks go wrong, each in its own way.
 const ALL: u64 = 30;
+/// Of so many in a hundred, nodes are killed while their clocks are wrong: what they know of that outlives it.
+const KILLED: u64 = 50;
+/// A node that runs for so long has noted how far its clock is ahead.
+const NOTED: Duration = Duration::from_millis(2500);
 
 /// Clocks jump, and later back.
 pub async fn jump(scene: &mut Scene<'_>) -> Result<(), Failed> {
@@ -43,6 +49,10 @@ async fn wrong(
         clock(scene, *id)?.set(&how)?;
     }
     scene.linger().await;
+    if scene.chance(KILLED) {
+        tokio::time::sleep(NOTED).await;
+        kill(scene, &victims).await?;
+    }
     for id in &victims {
         let node = scene.cluster.node(*id)?;
         let ahead_s = node.metric("corndogs_clock_wall_ahead_seconds").await;
@@ -51,6 +61,18 @@ async fn wrong(
             Some(ahead_s) => format!("node {id}: {ahead_s:+.1} s"),
             None => format!("node {id}: not asked"),
         });
+    }
+    scene.cluster.all_ready().await
+}
+
+/// Kills them all, and starts them again.
+async fn kill(scene: &mut Scene<'_>, victims: &[u64]) -> Result<(), Failed> {
+    scene.did("killed and started again");
+    for id in victims {
+        scene.cluster.node(*id)?.kill().await?;
+    }
+    for id in victims {
+        scene.cluster.node(*id)?.start()?;
     }
     scene.cluster.all_ready().await
 }
