@@ -64,8 +64,10 @@ pub async fn watch_raft(node: Node) {
 /// A node that comes back first catches up: a snapshot that takes the place of its state would
 /// hide what became of the commands that it passed on meanwhile.
 async fn become_ready(node: &Node, status: &Status, first_target: u64) {
-    if status.applied_index < first_target {
-        let what = format!("applying the log up to entry {first_target}");
+    // A new leader may have cut off what was never committed: nothing would come in its place while nobody calls.
+    let target = first_target.min(status.last_log_index);
+    if status.applied_index < target {
+        let what = format!("applying the log up to entry {target}");
         node.health.set(Health::Starting(what));
         return;
     }
