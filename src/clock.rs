@@ -92,20 +92,16 @@ impl Clock {
         }
     }
 
-    /// Nanoseconds that the wall clock is ahead of the cluster's clock, 0 if behind; none before that is known.
-    pub fn ahead_ns(&self) -> Option<u64> {
-        let mut discipline = self.discipline.lock();
-        discipline.is_vouched_for.then(|| {
-            let wall_ns = wall_ns();
-            let ahead_ns = wall_ns.saturating_sub(discipline.advance(monotonic(), wall_ns));
-            u64::try_from(ahead_ns).unwrap_or(0)
-        })
-    }
-
     /// Nanoseconds that the wall clock is ahead of this one; negative if behind.
     pub fn wall_ahead_ns(&self) -> i64 {
         let now_ns = self.now_ns();
         wall_ns().saturating_sub(now_ns)
+    }
+
+    /// Nanoseconds that the wall clock is ahead of the cluster's clock, 0 if behind; none before that is known.
+    pub fn ahead_ns(&self) -> Option<u64> {
+        let is_vouched_for = self.discipline.lock().is_vouched_for;
+        is_vouched_for.then(|| u64::try_from(self.wall_ahead_ns()).unwrap_or(0))
     }
 
     /// The node has caught up with its cluster, whose replicated clock stands there: never answers less from now on, and

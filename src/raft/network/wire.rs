@@ -1,7 +1,8 @@
 //! Openraft's messages and the peer protocol's, one into the other.
 
-use openraft::raft::VoteRequest;
-use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult, VoteResponse};
+use openraft::raft::{
+    AppendEntriesRequest, StreamAppendError, StreamAppendResult, VoteRequest, VoteResponse,
+};
 
 use crate::proto::{durable, peer};
 use crate::raft::codec::{StoredPayload, log_id_from_proto, log_id_to_proto};

@@ -180,10 +180,6 @@ fn is_sleds_own(path: &Path) -> bool {
         && path.file_name().is_some_and(|name| name != "checkpoint")
 }
 
-fn is_of_the_log(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "wal")
-}
-
 /// Files of a node's log that have stayed as a killed process left them: written, and not synced.
 pub fn left_unsynced(node: &Path) -> Vec<PathBuf> {
     let disks = disks();
@@ -251,16 +247,10 @@ pub fn crash(node: &Path, next: &Path, power: bool, seed: u64) -> std::io::Resul
     let mut disk = disk.unwrap_or_default();
     copy(node, next)?;
     let mut lost = Lost::default();
-    disk.left_unsynced.clear();
-    if !power {
-        let mut files = Vec::new();
-        list(next, next, &mut files)?;
-        for file in files.into_iter().filter(|file| is_of_the_log(file)) {
-            if disk.durable.get(&file) != Some(&fs::read(next.join(&file))?) {
-                disk.left_unsynced.insert(file);
-            }
-        }
-    }
+    disk.left_unsynced = match power {
+        true => BTreeSet::new(),
+        false => unsynced_log(&disk, next)?,
+    };
     if power {
         let mut chance = StdRng::seed_from_u64(seed);
         lost.names = undo_names(&mut disk, next, &mut chance)?;
@@ -288,6 +278,20 @@ pub fn crash(node: &Path, next: &Path, power: bool, seed: u64) -> std::io::Resul
     disk.cut = None;
     disks().nodes.insert(next.to_owned(), disk);
     Ok(lost)
+}
+
+/// The log's files that hold something else than they did at their last sync.
+fn unsynced_log(disk: &Disk, next: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
+    let mut files = Vec::new();
+    list(next, next, &mut files)?;
+    let mut unsynced = BTreeSet::new();
+    for file in files {
+        let is_of_the_log = file.extension().is_some_and(|extension| extension == "wal");
+        if is_of_the_log && disk.durable.get(&file) != Some(&fs::read(next.join(&file))?) {
+            unsynced.insert(file);
+        }
+    }
+    Ok(unsynced)
 }
 
 fn undo_names(disk: &mut Disk, next: &Path, chance: &mut StdRng) -> std::io::Result<u64> {
