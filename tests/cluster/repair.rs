@@ -36,6 +36,19 @@ pub async fn replace_as_told(cluster: &mut Cluster, id: u64, message: &str) {
     cluster.node_mut(id).ready().await;
 }
 
+/// What `corndogs verify` says of a stopped node's files; they must not pass.
+pub fn verify_finds(cluster: &Cluster, id: u64) -> String {
+    let verify = Command::new(binary())
+        .args(["verify", "--data-dir"])
+        .arg(cluster.node(id).data_dir())
+        .env_clear()
+        .output()
+        .unwrap();
+    let found = String::from_utf8_lossy(&verify.stdout).into_owned();
+    assert_eq!(verify.status.code(), Some(1), "{found}");
+    found
+}
+
 /// It ends by itself.
 async fn ended(cluster: &mut Cluster, id: u64) -> String {
     let node = cluster.node_mut(id);
@@ -64,14 +77,7 @@ async fn a_node_with_a_damaged_log_comes_back_as_it_says() {
     );
 
     // The check of its files says the same.
-    let verify = Command::new(binary())
-        .args(["verify", "--data-dir"])
-        .arg(cluster.node(id).data_dir())
-        .env_clear()
-        .output()
-        .unwrap();
-    let found = String::from_utf8_lossy(&verify.stdout);
-    assert_eq!(verify.status.code(), Some(1), "{found}");
+    let found = verify_finds(&cluster, id);
     assert_eq!(named_command(&found), named_command(&stderr));
 
     replace_as_told(&mut cluster, id, &stderr).await;

@@ -1,12 +1,10 @@
 //! A node whose state is not that of the others is found, and serves nothing.
 
-use std::process::Command;
-
 use corndogs::proto::v1alpha1::*;
 
 use crate::common::cluster::Cluster;
-use crate::common::{Failure, Random, binary, failure, metrics, plant, until};
-use crate::repair::replace_as_told;
+use crate::common::{Failure, Random, failure, metrics, plant, until};
+use crate::repair::{replace_as_told, verify_finds};
 
 const PAYLOAD: &[u8] = b"a payload that rots";
 
@@ -96,14 +94,7 @@ async fn the_odd_one_out_stops_serving_and_the_others_go_on() {
     cluster.node_mut(others[0]).ready().await;
 
     cluster.node_mut(id).kill();
-    let verify = Command::new(binary())
-        .args(["verify", "--data-dir"])
-        .arg(cluster.node(id).data_dir())
-        .env_clear()
-        .output()
-        .unwrap();
-    let found = String::from_utf8_lossy(&verify.stdout);
-    assert_eq!(verify.status.code(), Some(1), "{found}");
+    let found = verify_finds(&cluster, id);
     assert!(found.contains("is not that of the nodes"), "{found}");
 
     replace_as_told(&mut cluster, id, &said).await;

@@ -1,22 +1,8 @@
 //! Bugs of durability, consensus, leases and keys.
 
-use super::Bug;
 use super::script::*;
+use super::{Bug, bug};
 use crate::history::{Deed, Seen};
-
-const fn bug(
-    name: &'static str,
-    plant: fn(&mut Script),
-    checker: &'static str,
-    calls: &'static [u64],
-) -> Bug {
-    Bug {
-        name,
-        plant,
-        checker,
-        calls,
-    }
-}
 
 /// Those that changes show.
 pub const BUGS: [Bug; 21] = [

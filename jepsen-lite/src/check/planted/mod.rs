@@ -23,6 +23,20 @@ struct Bug {
     calls: &'static [u64],
 }
 
+const fn bug(
+    name: &'static str,
+    plant: fn(&mut Script),
+    checker: &'static str,
+    calls: &'static [u64],
+) -> Bug {
+    Bug {
+        name,
+        plant,
+        checker,
+        calls,
+    }
+}
+
 /// A planted bug, and what came of it.
 #[derive(Debug)]
 pub struct Planted {

@@ -1,21 +1,7 @@
 //! Bugs that claims, reads and counts show.
 
-use super::Bug;
 use super::script::*;
-
-const fn bug(
-    name: &'static str,
-    plant: fn(&mut Script),
-    checker: &'static str,
-    calls: &'static [u64],
-) -> Bug {
-    Bug {
-        name,
-        plant,
-        checker,
-        calls,
-    }
-}
+use super::{Bug, bug};
 
 /// All of them.
 pub const BUGS: [Bug; 13] = [
