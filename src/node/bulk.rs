@@ -15,8 +15,8 @@ impl Node {
     /// Does an act on all live tasks that its filter fits, or on as many as it says.
     ///
     /// Goes on in bounded steps, and answers with the last one's outcome, which counts them all; an
-    /// error leaves what the steps before it did. With a key, the last outcome is remembered, and
-    /// any step finds it. Tasks that are not meant cost no step: this node looks where the next one
+    /// error leaves what the steps before it did, and says so. With a key, the last outcome is
+    /// remembered, and any step finds it. Tasks that are not meant cost no step: this node looks where the next one
     /// is that is. It only looks: what is changed is decided in the log's order.
     ///
     /// # Errors
@@ -29,8 +29,8 @@ impl Node {
         self.read(|_| Ok(())).await?;
         bulk.limit = STEP;
         loop {
-            bulk.after = self.before_next(&bulk).await?;
-            let outcome = self.execute(Kind::Bulk(bulk.clone()), key.clone()).await?;
+            let outcome = self.bulk_step(&mut bulk, key.clone()).await;
+            let outcome = outcome.map_err(|error| error.after(bulk.already_changed))?;
             let Outcome::Bulk {
                 matched,
                 changed,
@@ -44,6 +44,15 @@ impl Node {
             bulk.already_changed = changed;
             bulk.after = Some(cursor(after.uuid, after.before_seq));
         }
+    }
+
+    async fn bulk_step(
+        &self,
+        bulk: &mut durable::Bulk,
+        key: Option<durable::RequestKey>,
+    ) -> Result<Outcome, NodeError> {
+        bulk.after = self.before_next(bulk).await?;
+        self.execute(Kind::Bulk(bulk.clone()), key).await
     }
 
     /// The place after which the next task comes that is meant; behind all where there is none.

@@ -7,6 +7,8 @@ use super::Node;
 use super::health::Health;
 
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How often a node that takes no writes looks whether it leads.
+const RELIEF_INTERVAL: Duration = Duration::from_secs(1);
 /// Space that is left for checkpoints and for what is in flight.
 const RESERVE_BYTES: u64 = 64 << 20;
 /// On a small disk the reserve is this share of it.
@@ -35,6 +37,17 @@ pub async fn watch(node: Node, data_dir: PathBuf) {
             _ => {}
         }
         tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Lets another node lead while this one takes no writes: what comes to other nodes would go on to fill its disk, and
+/// what time brings is proposed by a leader that takes writes.
+pub async fn relieve(node: Node) {
+    loop {
+        tokio::time::sleep(RELIEF_INTERVAL).await;
+        if matches!(node.health.get(), Health::ReadOnly(_)) {
+            node.hand_over_to_writer().await;
+        }
     }
 }
 

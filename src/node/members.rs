@@ -72,13 +72,39 @@ impl Node {
 
     /// Hands the lead over to another voter, if this node leads and there is one.
     pub async fn hand_over(&self) {
-        if !self.raft.is_leader() || self.raft.status().is_only_voter() {
-            return;
+        if self.raft.is_leader() && !self.raft.status().is_only_voter() {
+            self.hand_over_to(None).await;
         }
-        match self.raft.transfer_leader(None, TRANSFER_LIMIT).await {
+    }
+
+    /// Hands the lead over to a voter that takes writes, if this node leads and there is one.
+    pub async fn hand_over_to_writer(&self) {
+        if self.raft.is_leader()
+            && let Some(writer) = self.writer().await
+        {
+            self.hand_over_to(Some(writer)).await;
+        }
+    }
+
+    async fn hand_over_to(&self, to: Option<u64>) {
+        match self.raft.transfer_leader(to, TRANSFER_LIMIT).await {
             Ok(leader) => tracing::info!(leader, "handed over"),
             Err(why) => tracing::warn!("could not hand over: {why}"),
         }
+    }
+
+    /// Of the other voters that say that they take writes, the one that is least behind.
+    async fn writer(&self) -> Option<u64> {
+        let status = self.raft.status();
+        let voters = status.members.iter().filter(|member| member.is_voter);
+        let others = voters.filter(|member| member.id != status.id);
+        let answers = join_all(others.map(async |member| {
+            let answer = self.peers.describe(member.id).await.ok()?;
+            let writes = answer.refuses_writes.is_empty();
+            writes.then_some((member.matched_index, member.id))
+        }));
+        let writers = answers.await.into_iter().flatten();
+        writers.max().map(|(_, id)| id)
     }
 }
 

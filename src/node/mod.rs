@@ -52,6 +52,16 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// What an act in steps ends with whose earlier steps have changed so many tasks.
+    fn after(self, changed: u64) -> Self {
+        match self {
+            Self::Unavailable(why) | Self::TooLarge(why) if changed > 0 => Self::Unknown(format!(
+                "{changed} tasks were changed before it had to stop: {why}"
+            )),
+            other => other,
+        }
+    }
+
     fn unexpected() -> Self {
         Self::Unknown("the state machine answered another command".into())
     }
@@ -114,6 +124,7 @@ impl Node {
         tokio::spawn(maintenance::note_synced(node.clone()));
         tokio::spawn(tend::run(node.clone()));
         tokio::spawn(disk::watch(node.clone(), options.data_dir.clone()));
+        tokio::spawn(disk::relieve(node.clone()));
         tokio::spawn(scrub::compare(node.clone()));
         if let Some(every) = options.scrub_every {
             tokio::spawn(scrub::read_through(node.clone(), every));

@@ -84,6 +84,7 @@ impl Node {
                 + self.raft.log().figures().disk_bytes,
             state_hash: header.state_hash,
             lag: None,
+            refuses_writes: self.health.get().refuses_writes().unwrap_or_default(),
         }
     }
 }

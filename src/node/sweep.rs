@@ -29,8 +29,8 @@ impl Node {
     /// Times out what is due at `at_time_ns` (0 means now, by the replicated clock) in one queue, or in all if it is empty.
     ///
     /// Goes on in bounded steps, and answers with the last one's outcome, which counts them all; an
-    /// error leaves what the steps before it did. With a key, the last outcome is remembered, and
-    /// any step finds it.
+    /// error leaves what the steps before it did, and says so. With a key, the last outcome is
+    /// remembered, and any step finds it.
     pub async fn clean_up(
         &self,
         at_time_ns: i64,
@@ -47,7 +47,8 @@ impl Node {
                 limit: STEP,
                 already,
             };
-            let outcome = self.execute(Kind::TimeOut(step), key.clone()).await?;
+            let outcome = self.execute(Kind::TimeOut(step), key.clone()).await;
+            let outcome = outcome.map_err(|error| error.after(already))?;
             let Outcome::TimedOut {
                 tasks,
                 resume: Some(deadline),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 pub mod answer;
 mod apply;
+pub mod awaited;
 mod blocks;
 mod check;
 mod checkpoint;

@@ -30,6 +30,7 @@ impl State {
         self.answers.insert(key.clone(), answer.clone());
         self.expiries
             .insert(answer.expiry(key), answer.footprint(key));
+        self.awaited.tell(key);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::answer::{Answer, Expiry, Footprint};
+use super::awaited::{Awaited, Wait};
 use super::controls::Controls;
 use super::delayed::Delayed;
 use super::disk::{Disk, Rows};
@@ -53,6 +54,7 @@ pub struct State {
     pub(super) buckets: Layered<BucketKey, Bucket>,
     pub(super) answers: Layered<Name, Arc<Answer>>,
     pub(super) expiries: Layered<Expiry, Footprint>,
+    pub(super) awaited: Awaited,
     disk: Option<Arc<Disk>>,
     /// The row that was last read from the base: most changes name it.
     pub(super) last_read: RefCell<Option<Arc<Task>>>,
@@ -92,6 +94,7 @@ impl State {
             buckets: Layered::default(),
             answers: Layered::default(),
             expiries: Layered::default(),
+            awaited: Awaited::default(),
             disk: Some(disk),
             last_read: RefCell::default(),
             loose_bytes: 0,
@@ -149,6 +152,11 @@ impl State {
     /// The queues and states that tasks came into, and the queues that let more claims through, since the last time.
     pub fn take_ready(&mut self) -> News {
         self.lines.ready().take()
+    }
+
+    /// Waits for the answer that will be remembered under that key.
+    pub fn await_answer(&mut self, key: &str) -> Wait {
+        self.awaited.wait(key)
     }
 
     /// Whether anything changed since the last freeze.

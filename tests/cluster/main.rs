@@ -29,6 +29,7 @@ mod delayed;
 mod failures;
 mod faults;
 mod figures;
+mod full_disk;
 mod gaps;
 mod leases;
 mod load;

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use tokio::task::JoinHandle;
 
 use crate::common::cluster::{Cluster, Node};
-use crate::common::{Api, Random, Tries, metric, now_ns, number, processor_time_s, until};
+use crate::common::{Api, Random, Tries, keyed, metric, now_ns, number, processor_time_s, until};
 
 const MINUTE_MS: i64 = 60_000;
 /// More than a wake-up takes when nodes are lost, and less than anybody waits here.
@@ -161,6 +161,35 @@ async fn the_leader_is_killed_while_sixty_wait() {
     submit_all(&mut cluster.api(alive), 60).await;
     assert_served(all).await;
     cluster.assert_same_state().await;
+}
+
+/// A try whose client is gone, and that no node knows to be, may get the task: the next one has its answer at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tries_by_one_key_on_two_nodes_have_one_answer() {
+    let cluster = Cluster::start(3).await;
+    let tries = [1, 2].map(|id| {
+        let mut client = cluster.api(id).client;
+        tokio::spawn(async move {
+            let answer = client.get_next_task(keyed("k", claim(MINUTE_MS))).await;
+            answer.map(tonic::Response::into_inner)
+        })
+    });
+    for id in [1, 2] {
+        until("the claims wait", async || {
+            let waiting = metric(cluster.node(id).http, "corndogs_waiting_claims").await;
+            (waiting == 1.0).then_some(())
+        })
+        .await;
+    }
+    submit_all(&mut cluster.api(3), 1).await;
+    let answers = tokio::time::timeout(SOON, join_all(tries)).await;
+    let answers = answers.expect("one of them waited on");
+    let tasks = answers
+        .into_iter()
+        .map(|answer| answer.unwrap().unwrap().task);
+    let [one, two] = tasks.collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(one.as_ref().map(|task| task.attempt), Some(1));
+    assert_eq!(one, two);
 }
 
 /// Those that wait on a node that is killed, or hangs, keep no task from the others.

@@ -13,6 +13,7 @@ pub mod history;
 pub mod plant;
 mod random;
 pub mod schedules;
+pub mod small_disk;
 mod web;
 pub mod workload;
 

@@ -2,83 +2,19 @@
 //!
 //! Needs root, for a small file system of its own.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use corndogs::proto::v1alpha1::*;
 use futures::future::join_all;
-use rustix::fs::statvfs;
-use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 
+use crate::common::small_disk::SmallDisk;
 use crate::common::{Api, Random, Setup, code, http_get, until};
 use crate::operations::health;
 
-const SIZE_KIB: u64 = 48 << 10;
-const MORE: &str = "size=200m";
 /// From here on the disk is filled slowly, so that the server sees it coming.
 const SLOWLY_BELOW: u64 = 10 << 20;
-
-/// A small file system; it is gone when dropped.
-struct SmallDisk {
-    home: TempDir,
-}
-
-impl SmallDisk {
-    /// None where this can't be, which is told.
-    fn mount() -> Option<Self> {
-        Self::mount_of(SIZE_KIB)
-    }
-
-    fn mount_of(kib: u64) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            println!("SKIPPED: only root can mount the small disk of this test");
-            return None;
-        }
-        let home = tempfile::tempdir().unwrap();
-        let size = format!("size={kib}k");
-        run(
-            "mount",
-            &["-t", "tmpfs", "-o", &size, "corndogs-test"],
-            home.path(),
-        );
-        Some(Self { home })
-    }
-
-    fn grow(&self) {
-        run(
-            "mount",
-            &["-o", &format!("remount,{MORE}")],
-            self.home.path(),
-        );
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        self.home.path().join("data")
-    }
-
-    fn free(&self) -> u64 {
-        let space = statvfs(self.home.path()).unwrap();
-        space.f_bavail * space.f_frsize
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a server that is still being killed may hold it.
-        let _ = Command::new("umount")
-            .arg("-l")
-            .arg(self.home.path())
-            .status();
-    }
-}
-
-fn run(command: &str, args: &[&str], path: &Path) {
-    let status = Command::new(command).args(args).arg(path).status().unwrap();
-    assert!(status.success(), "{command} {args:?} {}", path.display());
-}
 
 fn submit(bytes: usize) -> SubmitTaskRequest {
     SubmitTaskRequest {

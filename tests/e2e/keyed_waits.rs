@@ -59,7 +59,8 @@ async fn tries_of_a_wait_that_find_nothing_are_not_the_answer() {
     let server = Server::start().await;
     let api = server.api().await;
     // Two waits by one key at the same time: one task answers both.
-    let request = claim("q", 2000);
+    let request = claim("q", MINUTE_MS);
+    let began = Instant::now();
     let (one, two, task) = tokio::join!(
         keyed_claim(&api, "k", &request),
         keyed_claim(&api, "k", &request),
@@ -71,6 +72,7 @@ async fn tries_of_a_wait_that_find_nothing_are_not_the_answer() {
     assert_eq!(one.as_ref().unwrap().uuid, task.uuid);
     assert_eq!(one, two);
     assert_eq!(one.unwrap().attempt, 1);
+    assert!(began.elapsed() < SOON, "one of them waited on");
 }
 
 #[tokio::test]

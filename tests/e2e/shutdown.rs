@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
-use crate::common::{Api, Random, Server};
+use crate::common::{Api, Failure, Random, Server, failure, metric, until};
 use crate::wire::{Wire, encoded, finish, path};
 
 fn submit(uuid: &str) -> SubmitTaskRequest {
@@ -79,6 +79,49 @@ async fn under_load_nothing_is_lost() {
         (acknowledged..=acknowledged + 16).contains(&live),
         "{acknowledged} acknowledged, {live} live"
     );
+}
+
+/// An act in steps that must end between two of them never says that nothing was done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_up_that_is_cut_short_says_what_it_did() {
+    const BATCHES: usize = 60;
+    const BATCH: usize = 1000;
+    let mut server = Server::start_with(|setup| setup.arg("--timeout-sweep", "off")).await;
+    let mut api = server.api().await;
+    for _ in 0..BATCHES {
+        let submits = SubmitTasksRequest {
+            tasks: vec![
+                SubmitTaskRequest {
+                    timeout: 1,
+                    ..submit("")
+                };
+                BATCH
+            ],
+        };
+        api.client.submit_tasks(submits).await.unwrap();
+    }
+    let mut cleaner = api.clone();
+    let cleaned = tokio::spawn(async move { cleaner.clean_up(i64::MAX, "").await });
+    until("a step of the clean-up", async || {
+        let timed_out = metric(server.http, "corndogs_timed_out_tasks_total").await;
+        (timed_out > 0.0).then_some(())
+    })
+    .await;
+    server.signal(Signal::TERM);
+    let status = cleaned.await.unwrap().unwrap_err();
+    assert_eq!(failure(&status), Failure::Unknown, "{status:?}");
+    let (_, changed) = status
+        .message()
+        .split_once("the outcome is not known: ")
+        .unwrap();
+    let (changed, _) = changed.split_once(" tasks were changed").unwrap();
+    let changed: i64 = changed.parse().unwrap();
+    assert!(changed >= BATCH as i64, "{status:?}");
+    assert!(server.wait().await.success());
+    let server = server.restart().await;
+    let mut api = server.api().await;
+    let rest = api.clean_up(i64::MAX, "").await.unwrap();
+    assert_eq!(changed + rest, (BATCHES * BATCH) as i64);
 }
 
 /// A call that has begun gets an answer, whatever it is: the connection is not cut.

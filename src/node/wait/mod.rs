@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use metrics::{Counter, counter};
 
 mod leader;
@@ -30,6 +31,7 @@ use crate::raft::Raft;
 use crate::raft::network::peers::Peers;
 use crate::raft::network::wait::Follower;
 use crate::store::Store;
+use crate::store::awaited::Wait;
 use crate::store::ready::Line;
 use leader::LeaderLines;
 use tickets::Tickets;
@@ -199,10 +201,21 @@ impl Node {
         let Some(lines) = lines.filter(|_| !wait.is_zero()) else {
             return self.claim_now(kind, key).await;
         };
+        let answered = key
+            .as_ref()
+            .map(|key| self.store.lock().await_answer(&key.key));
         if self.is_answered(key.as_ref()).await? {
             return self.claim_now(kind, key).await;
         }
-        self.claim_waiting(lines, wait, |turn| {
+        // Another try by this key may be answered meanwhile: its answer is this one's.
+        let answered = OptionFuture::from(answered.map(Wait::answered));
+        let over = async {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => (),
+                Some(()) = answered => (),
+            }
+        };
+        self.claim_waiting(lines, over, |turn| {
             let (node, kind, key) = (self.clone(), kind.clone(), key_of(key.as_ref(), turn));
             async move {
                 match turn {
@@ -228,17 +241,17 @@ impl Node {
         .await
     }
 
-    /// Tries until there is a task in one of the lines, or the wait is over.
+    /// Tries until there is a task in one of the lines, or the wait is `over`.
     async fn claim_waiting<Tried>(
         &self,
         lines: Vec<Line>,
-        wait: Duration,
+        over: impl Future<Output = ()>,
         attempt: impl Fn(Try) -> Tried,
     ) -> Result<Outcome, NodeError>
     where
         Tried: Future<Output = Result<Outcome, NodeError>>,
     {
-        let mut over = pin!(tokio::time::sleep(wait));
+        let mut over = pin!(over);
         let ticket = self.waits.tickets.draw(lines);
         // Whoever finds others waiting stands behind them.
         if !ticket.is_behind_others() {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -64,6 +64,12 @@ impl Node {
             child: None,
             paused: false,
         }
+    }
+
+    /// Its data will lie there.
+    pub fn keep_data_in(&mut self, data_dir: PathBuf) {
+        assert!(self.child.is_none(), "node {} runs already", self.id);
+        self.setup.data_dir = data_dir;
     }
 
     /// `ID=HOST:PORT` for its peers.
