@@ -102,9 +102,13 @@ struct Said {
 
 fn start(seed: u64) -> std::io::Result<Said> {
     let program = std::env::current_exe()?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(&program);
     command.args(["--quiet", "--seed", &seed.to_string()]);
-    let output = command.stdin(Stdio::null()).output()?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| {
+        // As after a build that took this program's place.
+        let what = format!("{} can't be started: {error}", program.display());
+        std::io::Error::new(error.kind(), what)
+    })?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     let trace = text.lines().find_map(|line| line.strip_prefix("trace "));
     let trace = trace.unwrap_or_default().to_owned();
