@@ -16,8 +16,8 @@ impl Node {
     ///
     /// Goes on in bounded steps, and answers with the last one's outcome, which counts them all; an
     /// error leaves what the steps before it did, and says so. With a key, the last outcome is
-    /// remembered, and any step finds it. Tasks that are not meant cost no step: this node looks where the next one
-    /// is that is. It only looks: what is changed is decided in the log's order.
+    /// remembered, and any step finds it. Tasks that are not meant cost no step: this node looks
+    /// where the next one is that is. It only looks: what is changed is decided in the log's order.
     ///
     /// # Errors
     /// As [`Node::execute`].
